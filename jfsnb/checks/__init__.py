@@ -1,0 +1,1 @@
+"""Evidence and verdicts: one small function per check."""

@@ -1,0 +1,1 @@
+"""Talking to a cluster: connect, list, watch, logs, exec, apply, permissions."""

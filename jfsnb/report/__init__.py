@@ -1,0 +1,1 @@
+"""papermill runner, HTML report, JUnit, JSON."""

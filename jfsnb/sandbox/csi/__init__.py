@@ -1,0 +1,1 @@
+"""The sandbox's JuiceFS CSI driver in Mount Pod mode."""

@@ -1,0 +1,1 @@
+"""The sandbox's node: kubelet, runtime agent, probes, images."""

@@ -1,0 +1,1 @@
+"""What the five notebooks do; each step returns a result object."""

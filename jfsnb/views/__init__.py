@@ -1,0 +1,1 @@
+"""What a person looks at: tables, diagrams, progress; no decisions here."""
