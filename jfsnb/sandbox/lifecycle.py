@@ -1,0 +1,213 @@
+"""Start, find and stop sandboxes: the part that a command or a notebook calls."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jfsnb.errors import SandboxError, UsageError
+
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running sandbox.
+
+    Args:
+        name: its name; ``default`` unless another was given.
+        state_dir: its directory (see docs/architecture.md).
+        kubeconfig: admin kubeconfig, mode 0600.
+        context: the kubeconfig's context name.
+        server: address of the API server.
+        pid: process id of its supervisor.
+        tier: ``full``, ``namespaces`` or ``recorded``.
+        tier_reason: one sentence: what is real in this tier, and why it is not a higher one.
+    """
+
+    name: str
+    state_dir: Path
+    kubeconfig: Path
+    context: str
+    server: str
+    pid: int
+    tier: str
+    tier_reason: str
+
+    @classmethod
+    def read(cls, state: Path) -> Sandbox:
+        raw = json.loads((state / "sandbox.json").read_text(encoding="utf-8"))
+        return cls(**{**raw, "state_dir": Path(raw["state_dir"]), "kubeconfig": Path(raw["kubeconfig"])})
+
+    def write(self) -> None:
+        raw = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+        (self.state_dir / "sandbox.json").write_text(json.dumps(raw, indent=1), encoding="utf-8")
+
+
+def home() -> Path:
+    """Where sandboxes live: short, because the path of a unix socket must fit into 108 bytes."""
+    root = os.environ.get("JFSNB_STATE_HOME") or f"{tempfile.gettempdir()}/jfsnb-{os.getuid()}"
+    path = Path(root)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_uid != os.getuid():
+        raise SandboxError(f"{path} belongs to somebody else", "set JFSNB_STATE_HOME to a directory of your own")
+    return path
+
+
+def up(
+    name: str = "default", owner_pid: int | None = None, tier: str | None = None, nodes: tuple[str, ...] = ()
+) -> Sandbox:
+    """Start a sandbox and wait until its world is ready.
+
+    Args:
+        name: several sandboxes can run beside each other under different names.
+        owner_pid: when this process ends, the sandbox goes too; None keeps it until ``down``.
+        tier: at most this tier; None for the best that the machine can do.
+        nodes: live nodes; empty for the article's node.
+
+    Raises:
+        UsageError: the name is taken or unusable.
+        SandboxError: it did not start; the message ends with its log.
+    """
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise UsageError(f"{name!r} is not a sandbox name", "use letters, digits and dashes")
+    sweep()
+    state = home() / name
+    if find(name) is not None:
+        raise UsageError(
+            f"sandbox {name!r} is running already", f"use it, or stop it: jfsnb sandbox down --name {name}"
+        )
+    shutil.rmtree(state, ignore_errors=True)
+    for part in ("log", "credentials", "store/meta", "store/objects", "nodes", "images"):
+        (state / part).mkdir(mode=0o700, parents=True)
+    return _launch(name, state, owner_pid, tier, nodes)
+
+
+def _launch(name: str, state: Path, owner_pid: int | None, tier: str | None, nodes: tuple[str, ...]) -> Sandbox:
+    log = state / "log" / "supervisor.log"
+    reading, writing = os.pipe()
+    command = [
+        sys.executable,
+        "-m",
+        "jfsnb.sandbox.supervisor",
+        "--name",
+        name,
+        "--state",
+        str(state),
+        "--ready-fd",
+        str(writing),
+    ]
+    command += ["--owner", str(owner_pid)] if owner_pid else []
+    command += ["--tier", tier] if tier else []
+    command += [word for node in nodes for word in ("--node", node)]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            pass_fds=[writing],
+            start_new_session=True,
+            cwd="/",
+        )
+    os.close(writing)
+    try:
+        answer = _read_line(reading, START_SECONDS)
+    except BaseException:
+        process.send_signal(signal.SIGTERM)  # Ctrl-C while it starts: take it away again
+        raise
+    finally:
+        os.close(reading)
+    if answer == "ready":
+        return Sandbox.read(state)
+    tail = _tail(state / "log")
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    shutil.rmtree(state, ignore_errors=True)
+    why = answer or f"its world was not ready after {START_SECONDS:.0f} s"
+    raise SandboxError(
+        f"sandbox {name!r} did not start: {why}\n{tail}".rstrip(), "jfsnb sandbox doctor shows what this machine can do"
+    )
+
+
+def _read_line(fd: int, seconds: float) -> str:
+    """One line from a pipe; empty at its end or after the deadline."""
+    ready, _, _ = select.select([fd], [], [], seconds)
+    return os.read(fd, 4096).decode().strip() if ready else ""
+
+
+def _tail(logs: Path) -> str:
+    lines = [
+        f"  {log.name}: {line}"
+        for log in sorted(logs.glob("*.log"))
+        for line in log.read_text(errors="replace").splitlines()[-6:]
+    ]
+    return "\n".join(lines)
+
+
+def find(name: str = "default") -> Sandbox | None:
+    """The running sandbox of that name, or None."""
+    try:
+        sandbox = Sandbox.read(home() / name)
+    except (FileNotFoundError, json.JSONDecodeError, TypeError):
+        return None
+    return sandbox if _is_supervisor(sandbox.pid, sandbox.state_dir) else None
+
+
+def running() -> list[Sandbox]:
+    """All running sandboxes of this user."""
+    found = (find(path.name) for path in sorted(home().iterdir()) if path.is_dir())
+    return [sandbox for sandbox in found if sandbox is not None]
+
+
+def ensure(name: str = "default", owner_pid: int | None = None, tier: str | None = None) -> Sandbox:
+    """The running sandbox of that name; started when there is none."""
+    return find(name) or up(name, owner_pid=owner_pid, tier=tier)
+
+
+def down(name: str = "default", seconds: float = 30.0) -> bool:
+    """Stop a sandbox and remove its directory; False when none of that name runs."""
+    sandbox = find(name)
+    if sandbox is None:
+        return False
+    handle = os.pidfd_open(sandbox.pid)
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        ended, _, _ = select.select([handle], [], [], seconds)
+        if not ended:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)  # its children die with it (PDEATHSIG)
+            select.select([handle], [], [], seconds)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(handle)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(sandbox.pid, 0)  # reap it where it was our own child
+    shutil.rmtree(sandbox.state_dir, ignore_errors=True)
+    return True
+
+
+def sweep() -> None:
+    """Remove the directories of sandboxes whose supervisor was killed."""
+    for path in home().iterdir():
+        if path.is_dir() and (path / "sandbox.json").exists() and find(path.name) is None:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_supervisor(pid: int, state: Path) -> bool:
+    """Whether that process is the supervisor of that directory (a pid alone could have been taken by another program)."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"jfsnb.sandbox.supervisor" in words and str(state).encode() in words
