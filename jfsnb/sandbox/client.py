@@ -171,9 +171,9 @@ OnEvent = Callable[[str, Obj, Obj | None], Awaitable[None] | None]
 class Informer:
     """A local copy of a list that a watch keeps current.
 
-    ``store`` maps (namespace, name) to the object; ``synced`` is set after the first list. ``run`` lists and watches for
-    ever: a 410, a dropped connection or a restarted API server leads to a new list, whose differences are reported as
-    events too, so that a handler sees each change at least once.
+    ``store`` maps (namespace, name) to the object; ``synced`` is set after the first list. ``run`` lists and watches
+    for ever: a 410, a dropped connection or a restarted API server leads to a new list, whose differences are reported
+    as events too, so that a handler sees each change at least once.
     """
 
     def __init__(self, api: ApiClient, path: str, **params: Any) -> None:

@@ -31,7 +31,7 @@ async def run_components(state: Path, nodes: Iterable[str], tier: Tier, ready: C
     tasks = [asyncio.ensure_future(w) for w in work]
     announcing = asyncio.ensure_future(_announce(credentials / "control.kubeconfig", set(nodes), tier, ready))
     ended = asyncio.ensure_future(stop.wait())
-    done, _ = await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     announcing.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)

@@ -136,7 +136,8 @@ def _launch(name: str, state: Path, owner_pid: int | None, tier: str | None, nod
     shutil.rmtree(state, ignore_errors=True)
     why = answer or f"its world was not ready after {START_SECONDS:.0f} s"
     raise SandboxError(
-        f"sandbox {name!r} did not start: {why}\n{tail}".rstrip(), "jfsnb sandbox doctor shows what this machine can do"
+        f"sandbox {name!r} did not start: {why}\n{tail}".rstrip(),
+        "jfsnb sandbox status --probe shows what this machine can do",
     )
 
 
@@ -205,7 +206,7 @@ def sweep() -> None:
 
 
 def _is_supervisor(pid: int, state: Path) -> bool:
-    """Whether that process is the supervisor of that directory (a pid alone could have been taken by another program)."""
+    """Whether that process is the supervisor of that directory; a pid alone could be another program's by now."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:

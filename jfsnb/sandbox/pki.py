@@ -1,4 +1,4 @@
-"""The sandbox's certificates: one CA, one server certificate, one client certificate, one key for service account tokens."""
+"""The sandbox's certificates: a CA, the API server's, its client certificate for kubelets, a key for tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIFETIME = timedelta(days=365)
 
 
 def make_pki(state: Path) -> None:
-    """Write ``pki/`` below the state directory: ca, apiserver, kubelet-client (each .crt and .key), sa.key and sa.pub."""
+    """Write ``pki/`` below the state directory: ca, apiserver, kubelet-client (.crt and .key), sa.key and sa.pub."""
     pki = state / "pki"
     pki.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())

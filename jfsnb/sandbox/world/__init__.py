@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 NAMESPACE = "juicefs-system"
 RECORDED = "sandbox.jfsnb.io/recorded"
 ARTICLE_NODE = "svr28176de740"
-#: What the article calls ce-v1.2.0 and ce-v1.3.0: a tag must not claim a version that the binary behind it does not have.
+#: What the article calls ce-v1.2.0 and ce-v1.3.0: a tag must not claim a version that its binary does not have.
 OLD_IMAGE = "juicedata/mount:ce-v0.14.2-5e26ba3"
 NEW_IMAGE = "juicedata/mount:ce-v0.14.2-03f36d6"
 ARTICLE_IMAGES = {"juicedata/mount:ce-v1.2.0": OLD_IMAGE, "juicedata/mount:ce-v1.3.0": NEW_IMAGE}
@@ -198,7 +198,7 @@ def _csi_node(name: str, now: datetime) -> Obj:
 
 
 def _recorded(pod: ListedMountPod, number: int, now: datetime) -> list[Obj]:
-    """A recorded Mount Pod with the recorded app Pod that it serves; PV and PVC come with a volume's first Mount Pod."""
+    """A recorded Mount Pod and the recorded app Pod that it serves; PV and PVC come with a volume's first one."""
     namespace = NAMESPACE if pod.volume == "songlin-test-pv" else "zmctest" if "zmctest" in pod.volume else "infer"
     claim = "songlin-test-pvc" if pod.volume == "songlin-test-pv" else pod.volume.replace("pv-", "pvc-")
     created = now - pod.age
