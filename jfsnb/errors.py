@@ -1,15 +1,15 @@
 """The exceptions that a user can meet: what happened, to which object, and what to do next.
 
-    JfsnbError (exit 3)
-    ├── UsageError (2)            a parameter, option or name that cannot be used
-    ├── ConnectionFailed (3)      no context, no connection, token refused
-    ├── PermissionMissing (3)     the API said 403, or the preflight found that it would
-    ├── NotInCluster (3)          CSI driver, ConfigMap, PVC or Pod that is needed is not there
-    ├── ConfigInvalid (3)         config.yaml cannot be used as it is
-    ├── ConflictError (3)         somebody else changed the object in between
-    ├── WaitTimeout (3)           a deadline passed; says what was waited for and what was seen last
-    ├── SandboxError (3)          the sandbox could not start, or a part of it died
-    └── CheckFailed (1)           a check looked and found it wrong
+JfsnbError (exit 3)
+├── UsageError (2)            a parameter, option or name that cannot be used
+├── ConnectionFailed (3)      no context, no connection, token refused
+├── PermissionMissing (3)     the API said 403, or the preflight found that it would
+├── NotInCluster (3)          CSI driver, ConfigMap, PVC or Pod that is needed is not there
+├── ConfigInvalid (3)         config.yaml cannot be used as it is
+├── ConflictError (3)         somebody else changed the object in between
+├── WaitTimeout (3)           a deadline passed; says what was waited for and what was seen last
+├── SandboxError (3)          the sandbox could not start, or a part of it died
+└── CheckFailed (1)           a check looked and found it wrong
 """
 
 from __future__ import annotations

@@ -27,7 +27,9 @@ def by_kind(kind):
 
 def test_the_thirteen_mount_pods_are_there_and_each_serves_an_app_pod():
     pods = by_kind("Pod")
-    mounts = [p for p in pods.values() if p["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "juicefs-mount"]
+    mounts = [
+        p for p in pods.values() if p["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "juicefs-mount"
+    ]
     assert len(mounts) == 13
     uids = {p["metadata"].get("uid") for p in pods.values()}
     for pod in mounts:
@@ -36,7 +38,9 @@ def test_the_thirteen_mount_pods_are_there_and_each_serves_an_app_pod():
 
 
 def test_two_mount_pods_of_the_smoke_volume_stand_on_the_articles_node():
-    names = [n for n, p in by_kind("Pod").items() if "-songlin-test-pv-" in n and p["spec"]["nodeName"] == "svr28176de740"]
+    names = [
+        n for n, p in by_kind("Pod").items() if "-songlin-test-pv-" in n and p["spec"]["nodeName"] == "svr28176de740"
+    ]
     assert sorted(n.rsplit("-", 1)[1] for n in names) == ["wslvif", "yorllp"]
 
 
