@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jfsnb.sandbox.client import ApiClient, Informer
 from jfsnb.sandbox.control import run_control
@@ -49,7 +49,7 @@ async def _announce(kubeconfig: Path, nodes: set[str], tier: Tier, ready: Callab
     registered: set[str] = set()
     done = asyncio.Event()
 
-    def see(_kind: str, csi_node: dict, _old: dict | None) -> None:
+    def see(_kind: str, csi_node: dict[str, Any], _old: dict[str, Any] | None) -> None:
         name = csi_node["metadata"]["name"]
         drivers = {d["name"] for d in (csi_node.get("spec") or {}).get("drivers") or ()}
         (registered.add if DRIVER in drivers else registered.discard)(name)

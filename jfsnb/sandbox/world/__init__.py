@@ -71,7 +71,8 @@ def objects(
     Args:
         now: ages of the article count back from here.
         live_nodes: nodes that a kubelet runs; all other nodes are recorded.
-        tier: what the sandbox can do on this machine; kept in ConfigMap kube-system/jfsnb-sandbox.
+        tier: what the sandbox can do on this machine; kept in ConfigMap kube-system/jfsnb-sandbox, which also
+            names the image to test when none is given.
     """
     now = now or datetime.now(UTC)
     live = list(live_nodes)
@@ -150,7 +151,7 @@ def _stale_driver_config(now: datetime) -> Obj:
 
 def _about(tier: Mapping[str, str], now: datetime) -> Obj:
     meta = _meta("jfsnb-sandbox", now, "kube-system")
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": dict(tier)}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"image": NEW_IMAGE, **tier}}
 
 
 def _node(name: str, live: bool, now: datetime) -> Obj:
@@ -261,9 +262,10 @@ def _volume(volume: str, claim: str, namespace: str, created: datetime) -> list[
 
 
 def _app_pod(name: str, namespace: str, uid: str, claim: str, pod: ListedMountPod, created: datetime) -> Obj:
+    image = "local/debian:bookworm"
     container = {
         "name": "app",
-        "image": "local/debian:bookworm",
+        "image": image,
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
     }
     spec = {
@@ -278,7 +280,7 @@ def _app_pod(name: str, namespace: str, uid: str, claim: str, pod: ListedMountPo
         "kind": "Pod",
         "metadata": meta,
         "spec": spec,
-        "status": _running(pod.node, created, "app", container["image"]),
+        "status": _running(pod.node, created, "app", image),
     }
 
 
