@@ -20,8 +20,8 @@ ProbeRequest
 ProbeResponse ready:google.protobuf.BoolValue=1
 
 CreateVolumeRequest name:string=1 capacity_range:CapacityRange=2 volume_capabilities:*VolumeCapability=3 \
-  parameters:map=4 secrets:map=5 volume_content_source:VolumeContentSource=6 accessibility_requirements:TopologyRequirement=7 \
-  mutable_parameters:map=8
+  parameters:map=4 secrets:map=5 volume_content_source:VolumeContentSource=6 \
+  accessibility_requirements:TopologyRequirement=7 mutable_parameters:map=8
 CreateVolumeResponse volume:Volume=1
 VolumeContentSource snapshot:VolumeContentSource.SnapshotSource=1|type volume:VolumeContentSource.VolumeSource=2|type
 VolumeContentSource.SnapshotSource snapshot_id:string=1
