@@ -1,1 +1,1 @@
-"""What the five notebooks do; each step returns a result object."""
+"""What the five notebooks do: background, build, patch, deploy, verify; each part returns a frozen result."""

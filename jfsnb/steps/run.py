@@ -1,0 +1,152 @@
+"""One run: its settings, cluster, folder and journal, shared by all steps; results are kept in the run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jfsnb.checks.model import CheckResult, Verdict
+from jfsnb.errors import CheckFailed, JfsnbError, UsageError, WaitTimeout
+from jfsnb.kube.cluster import Cluster
+from jfsnb.settings import Settings
+from jfsnb.steps.journal import Journal
+from jfsnb.steps.model import Notify, Progress, Result
+
+R = TypeVar("R", bound=Result)
+
+
+def _silent(_: Progress) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every part of a step works with.
+
+    Args:
+        settings: with the image under test filled in.
+        cluster: the connection.
+        journal: where each change is written before it is made.
+        notify: called with each thing worth telling while a part runs; in the thread that called the part.
+    """
+
+    settings: Settings
+    cluster: Cluster
+    journal: Journal
+    notify: Notify = field(default=_silent, repr=False)
+
+    @property
+    def id(self) -> str:
+        return self.settings.run_id
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.folder
+
+    def tell(self, kind: Any, text: str, source: str = "") -> None:
+        self.notify(Progress(kind, text, source))
+
+    def finish(self, result: R) -> R:
+        """Keep a part's result in the run folder and hand it back."""
+        save(self.folder, result)
+        return result
+
+    def require(self, result: R, part: str) -> R:
+        """Keep the result; stop the run when it says that going on makes no sense.
+
+        Raises:
+            CheckFailed: a check looked and found it wrong.
+            WaitTimeout: it cannot be judged yet.
+            JfsnbError: a check could not look.
+        """
+        self.finish(result)
+        for verdict, error in (
+            (Verdict.FAIL, CheckFailed),
+            (Verdict.ERROR, JfsnbError),
+            (Verdict.NOT_READY, WaitTimeout),
+        ):
+            bad = next((c for c in result.checks if c.verdict is verdict), None)
+            if bad is not None:
+                raise error(f"{part}: {bad.title}: {bad.reason}", bad.next_action)
+        return result
+
+    def recall(self, part: str) -> dict[str, Any] | None:
+        """The kept data of an earlier part of this run (``to_dict()["data"]``), also from another process."""
+        found = next((p for p in load(self.folder) if p["part"] == part), None)
+        return found["data"] if found else None
+
+
+def open_run(settings: Settings, cluster: Cluster, notify: Notify = _silent) -> Run:
+    """Open (or reopen) a run and make its folder.
+
+    Raises:
+        UsageError: the outputs folder cannot be written, or a real cluster was given without an image.
+    """
+    if not settings.image:
+        if not cluster.default_image:
+            raise UsageError("no image was given to test", "set image to the client image under test")
+        settings = replace(settings, image=cluster.default_image)
+    try:
+        (settings.folder / "results").mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=settings.folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {settings.folder}: {error.strerror}", "choose another folder with JFSNB_OUTPUTS"
+        ) from error
+    return Run(settings, cluster, Journal(settings.folder / "journal.jsonl"), notify)
+
+
+def save(folder: Path, result: Result) -> None:
+    """Write a part into results/<step>.json: whole, or not at all; an earlier result of the same part is replaced."""
+    path = folder / "results" / f"{result.STEP}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = result.to_dict()
+    parts = [p for p in _read(path) if p["part"] != result.PART] + [data]
+    with atomic(path) as sink:
+        json.dump(parts, sink, indent=1, ensure_ascii=False)
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Any]:
+    """A text file that appears under its name only when it is complete."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as sink:
+            yield sink
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def load(folder: Path) -> list[dict[str, Any]]:
+    """All kept parts of a run, in the order of the steps."""
+    return [part for path in sorted((folder / "results").glob("*.json")) for part in _read(path)]
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def checks_of(parts: list[dict[str, Any]]) -> list[tuple[str, CheckResult]]:
+    """(step, check) of kept parts, as objects again."""
+    from jfsnb.checks.model import Evidence
+
+    return [
+        (
+            part["step"],
+            CheckResult(
+                **{**c, "verdict": Verdict(c["verdict"]), "evidence": tuple(Evidence(**e) for e in c["evidence"])}
+            ),
+        )
+        for part in parts
+        for c in part["checks"]
+    ]
