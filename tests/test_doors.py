@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "jfsnb"
 DOORS = {
-    "driver": set(),
+    "driver": {"errors"},
     "errors": set(),
     "settings": {"errors", "driver"},
     "kube": {"errors", "settings"},

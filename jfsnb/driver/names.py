@@ -1,4 +1,4 @@
-"""Names that the JuiceFS CSI driver gives to things: labels, annotations, paths, references (reference/csi-driver.md §0, §1)."""
+"""Names that the JuiceFS CSI driver gives to things: labels, annotations, paths (reference/csi-driver.md §0 and §1)."""
 
 from __future__ import annotations
 
