@@ -1,0 +1,213 @@
+"""The sandbox's images: what a reference names, and which files that puts into a container.
+
+An image here is the machine's own userland plus a few files. Its id is a hash over what those files are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jfsnb
+from jfsnb.errors import JfsnbError, SandboxError, UsageError
+from jfsnb.sandbox.node.catalogue import BASELINE, CSI_DRIVER_IMAGE, HOST_IMAGES, MOUNT_REPOSITORY, WHEELS
+from jfsnb.sandbox.node.clients import Client, cache_directory, fetch_clients, find_client, keep_client
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CLIENT_TARGET, MOUNT_TARGET = "/usr/local/bin/juicefs", "/bin/mount.juicefs"
+#: Says to a 0.14 client what the driver says to a 1.x client.
+MOUNT_SCRIPT = Path(__file__).parent / "image_files" / "mount.juicefs"
+APP = "/app"
+CLAIM = re.compile(r"ce-v?(\d+\.\d+\.\d+)")
+
+
+class ImageNotFound(JfsnbError):
+    """No such image; ``what`` is worded as containerd words it."""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file or directory of the machine that an image shows at another place, or a symbolic link.
+
+    Args:
+        target: absolute path in the container.
+        source: absolute path on the machine; empty for a link.
+        link: where the link points.
+    """
+
+    target: str
+    source: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a container is started from.
+
+    Args:
+        reference: as it was asked for.
+        id: ``sha256:…`` over the image's content and configuration.
+        entrypoint: argv when the Pod names no command.
+        command: arguments when the Pod names neither command nor args.
+        env: environment of every process.
+        working_dir: where processes start.
+        files: what is added to the userland.
+        client_version: what its JuiceFS client says it is; empty without a client.
+    """
+
+    reference: str
+    id: str
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
+    working_dir: str = "/"
+    files: tuple[ImageFile, ...] = ()
+    client_version: str = ""
+
+
+class ImageStore:
+    """Finds images by reference, and takes new ones.
+
+    Args:
+        state: the sandbox's directory; images added without ``keep`` live and go with it.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._own = state / "images" / "images.json"
+
+    def find(self, reference: str) -> Image:
+        """The image of a reference; nothing is downloaded.
+
+        Raises:
+            ImageNotFound: unknown tag, or its client was not fetched yet.
+        """
+        name = short_name(reference)
+        if name in HOST_IMAGES:
+            return _image(reference, ())
+        if name == CSI_DRIVER_IMAGE:
+            return _csi_driver(reference)
+        client = self._clients().get(name)
+        if client is None:
+            raise ImageNotFound(_not_found(reference))
+        return _image(reference, _client_files(client), client=client)
+
+    def pull(self, reference: str) -> Image:
+        """As ``find``, but fetches a client of the catalogue that is not in the cache yet.
+
+        Raises:
+            ImageNotFound: unknown tag, or the client cannot be fetched.
+        """
+        wheels = [w for w in WHEELS if short_name(reference) == f"{MOUNT_REPOSITORY}:{w.tag}"]
+        try:
+            fetch_clients(wheels=wheels)
+        except SandboxError as error:
+            raise ImageNotFound(f"{_not_found(reference)}: {error.what}", error.next_step) from error
+        return self.find(reference)
+
+    def add(self, tag: str, client: Path, keep: bool = True) -> Image:
+        """Make an image of a client binary.
+
+        Args:
+            tag: a tag of juicedata/mount (``ce-v1.3.0``) or a whole reference (``registry/name:tag``).
+            client: the juicefs binary; it is copied.
+            keep: later sandboxes have the image too.
+
+        Raises:
+            UsageError: the binary is no client, the name is taken, or the tag claims another version.
+        """
+        name = short_name(tag if ":" in tag or "/" in tag else f"{MOUNT_REPOSITORY}:{tag}")
+        taken = {*HOST_IMAGES, CSI_DRIVER_IMAGE, *(f"{MOUNT_REPOSITORY}:{w.tag}" for w in WHEELS)}
+        if name in taken:
+            raise UsageError(f"{name} is an image that every sandbox has", "choose another tag")
+        kept = keep_client(client)
+        claim = CLAIM.match(name.rpartition(":")[2])
+        if claim and claim[1] != kept.version.partition("+")[0].partition("-")[0].split()[0]:
+            raise UsageError(
+                f"tag {name!r} claims version {claim[1]}, but {client} is {kept.version}",
+                f"use a tag that tells the truth, like ce-v{kept.version.split()[0].partition('+')[0]}",
+            )
+        file = cache_directory() / "images.json" if keep else self._own
+        entries = _read_entries(file) | {name: {"path": str(kept.path), "version": kept.version, "sha256": kept.sha256}}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+        return self.find(name)
+
+    def references(self) -> tuple[str, ...]:
+        """Every reference that ``find`` knows now."""
+        return (*HOST_IMAGES, CSI_DRIVER_IMAGE, *self._clients())
+
+    def _clients(self) -> dict[str, Client]:
+        found = {f"{MOUNT_REPOSITORY}:{w.tag}": find_client(w) for w in WHEELS}
+        added = _read_entries(cache_directory() / "images.json") | _read_entries(self._own)
+        clients = {name: Client(Path(e["path"]), e["version"], e["sha256"]) for name, e in added.items()}
+        return {name: client for name, client in {**found, **clients}.items() if client and client.path.is_file()}
+
+
+def short_name(reference: str) -> str:
+    """``docker.io/juicedata/mount:x`` and ``juicedata/mount:x`` name the same image; no tag means ``latest``."""
+    name = reference.removeprefix("docker.io/").removeprefix("library/")
+    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
+
+
+def host_directories() -> tuple[str, ...]:
+    """Directories of the machine that images take files from; a live node sees them read-only."""
+    wanted = {sys.prefix, sys.base_prefix, str(Path(jfsnb.__file__).parent), str(cache_directory())}
+    return tuple(sorted(os.path.abspath(path) for path in wanted if os.path.isdir(path)))
+
+
+def _image(
+    reference: str,
+    files: tuple[ImageFile, ...],
+    client: Client | None = None,
+    entrypoint: tuple[str, ...] = (),
+    command: tuple[str, ...] = ("/bin/bash",),
+    env: dict[str, str] | None = None,
+) -> Image:
+    env = {"PATH": PATH} | (env or {})
+    script = MOUNT_SCRIPT.read_text(encoding="utf-8") if any(f.source == str(MOUNT_SCRIPT) for f in files) else ""
+    content = [client.sha256 if client else "", script, [(f.target, f.link) for f in files], entrypoint, command, env]
+    identity = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    version = client.version if client else ""
+    return Image(reference, f"sha256:{identity}", entrypoint, command, env, files=files, client_version=version)
+
+
+def _client_files(client: Client) -> tuple[ImageFile, ...]:
+    """The two programs that the driver's command lines name (reference/csi-driver.md section 0)."""
+    binary = ImageFile(CLIENT_TARGET, str(client.path))
+    if client.release >= (1,):
+        return binary, ImageFile(MOUNT_TARGET, link=CLIENT_TARGET)
+    return binary, ImageFile(MOUNT_TARGET, str(MOUNT_SCRIPT))
+
+
+def _csi_driver(reference: str) -> Image:
+    """This Python environment at its own paths, jfsnb, and the baseline client where there is one."""
+    pythons = dict.fromkeys(os.path.abspath(p) for p in (sys.base_prefix, sys.prefix))
+    files = [ImageFile(path, path) for path in pythons if not path.startswith("/usr")]
+    files.append(ImageFile(f"{APP}/jfsnb", str(Path(jfsnb.__file__).parent)))
+    baseline = find_client(BASELINE)
+    if baseline is not None:
+        files.append(ImageFile(CLIENT_TARGET, str(baseline.path)))
+    env = {"PATH": f"{sys.prefix}/bin:{PATH}", "PYTHONPATH": APP, "PYTHONDONTWRITEBYTECODE": "1"}
+    env |= {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
+    command = (sys.executable, "-m", "jfsnb.sandbox.csi.node")
+    return _image(reference, tuple(files), baseline, entrypoint=command, command=(), env=env)
+
+
+def _not_found(reference: str) -> str:
+    first, _, rest = reference.partition("/")
+    has_registry = bool(rest) and ("." in first or ":" in first or first == "localhost")
+    full = short_name(reference) if has_registry else f"docker.io/{'' if rest else 'library/'}{short_name(reference)}"
+    return f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": {full}: not found'
+
+
+def _read_entries(file: Path) -> dict[str, dict[str, str]]:
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return entries if isinstance(entries, dict) else {}
