@@ -1,1 +1,1 @@
-"""Talking to a cluster: connect, list, watch, logs, exec, apply, permissions."""
+"""Talking to a cluster: connect, read, watch, follow logs, run commands, change. No decisions here."""

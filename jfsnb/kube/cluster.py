@@ -1,15 +1,29 @@
-"""A connection to a cluster."""
+"""A connection to a cluster: who answers there, and the verbs that the steps need. Plain dicts in and out, redacted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from jfsnb.settings import Settings
+from jfsnb.errors import NotInCluster, WaitTimeout
+from jfsnb.kube.exec import Executed, execute
+from jfsnb.kube.logs import LogFollower
+from jfsnb.kube.redact import redact_object, redact_text
+from jfsnb.kube.resources import PLURALS, RESOURCES, path_of, title_of
+from jfsnb.kube.transport import Transport
+from jfsnb.kube.watch import Watch
+
+Obj = dict[str, Any]
+T = TypeVar("T")
+PAGE = 500
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
+PATCH_TYPES = {"merge": "application/merge-patch+json", "json": "application/json-patch+json"}
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that answered.
+    """A cluster that answered; may be used from several threads.
 
     Args:
         context: name of the kubeconfig's context.
@@ -22,21 +36,164 @@ class Cluster:
 
     context: str
     server: str
+    transport: Transport = field(repr=False)
     tier: str = ""
     tier_reason: str = ""
     default_image: str = ""
     version: str = ""
 
+    @property
+    def is_sandbox(self) -> bool:
+        return bool(self.tier)
 
-def connect(settings: Settings | None = None, *, kubeconfig: str = "", context: str = "") -> Cluster:
-    """Connect and see that the cluster answers.
+    def get(self, plural: str, namespace: str = "", name: str = "") -> Obj:
+        """One object. Raises NotInCluster where there is none."""
+        answer = self.transport.call("GET", path_of(plural, namespace, name), what=title_of(plural, namespace, name))
+        return redact_object(answer)
 
-    Args:
-        settings: take kubeconfig and context from here; the two below win where given.
-        kubeconfig: path; empty for $KUBECONFIG or ~/.kube/config.
-        context: empty for the kubeconfig's current context.
+    def find(self, plural: str, namespace: str = "", name: str = "") -> Obj | None:
+        """One object, or None."""
+        try:
+            return self.get(plural, namespace, name)
+        except NotInCluster:
+            return None
 
-    Raises:
-        ConnectionFailed: no such file or context, no connection, or credentials refused.
-    """
-    raise NotImplementedError
+    def pages(
+        self, plural: str, namespace: str = "", *, labels: str = "", fields: str = "", metadata_only: bool = False
+    ) -> Iterator[list[Obj]]:
+        """A collection in pages of 500: what it costs in memory is one page.
+
+        Args:
+            namespace: empty for all.
+            metadata_only: items have only ``metadata``; for kinds of which there are very many.
+        """
+        accept = METADATA_ONLY if metadata_only else "application/json"
+        query: dict[str, str | int | None] = {"limit": PAGE, "labelSelector": labels, "fieldSelector": fields}
+        kind = RESOURCES[plural].kind
+        while True:
+            answer = self.transport.call(
+                "GET", path_of(plural, namespace), query, accept=accept, what=title_of(plural, namespace)
+            )
+            yield [redact_object(item, kind) for item in answer.get("items") or ()]
+            query["continue"] = (answer.get("metadata") or {}).get("continue")
+            if not query["continue"]:
+                return
+
+    def list(
+        self, plural: str, namespace: str = "", *, labels: str = "", fields: str = "", metadata_only: bool = False
+    ) -> list[Obj]:
+        """A whole collection; see ``pages``."""
+        pages = self.pages(plural, namespace, labels=labels, fields=fields, metadata_only=metadata_only)
+        return [item for page in pages for item in page]
+
+    def create(self, obj: Obj, *, dry_run: bool = False) -> Obj:
+        """Create an object as it is; ``dry_run`` asks the server whether it would take it."""
+        plural, meta = PLURALS[obj["kind"]], obj["metadata"]
+        namespace = meta.get("namespace", "")
+        query = {"dryRun": "All"} if dry_run else None
+        what = title_of(plural, namespace, meta["name"])
+        return redact_object(self.transport.call("POST", path_of(plural, namespace), query, obj, what=what))
+
+    def patch(
+        self, plural: str, namespace: str, name: str, body: Any, *, kind: str = "merge", dry_run: bool = False
+    ) -> Obj:
+        """Change an object; ``metadata.resourceVersion`` in a merge patch guards it.
+
+        Raises:
+            ConflictError: somebody else changed it in between.
+        """
+        query = {"dryRun": "All", "fieldManager": "jfsnb"} if dry_run else {"fieldManager": "jfsnb"}
+        answer = self.transport.call(
+            "PATCH",
+            path_of(plural, namespace, name),
+            query,
+            body,
+            content_type=PATCH_TYPES[kind],
+            what=title_of(plural, namespace, name),
+        )
+        return redact_object(answer)
+
+    def delete(self, plural: str, namespace: str, name: str, *, uid: str = "", grace: int | None = None) -> bool:
+        """Ask for an object's deletion; False when there is none (or one of another uid)."""
+        body: Obj = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        if grace is not None:
+            body["gracePeriodSeconds"] = grace
+        try:
+            what = title_of(plural, namespace, name)
+            self.transport.call("DELETE", path_of(plural, namespace, name), None, body, what=what)
+        except NotInCluster:
+            return False
+        return True
+
+    def watch(
+        self, plural: str, namespace: str = "", *, labels: str = "", fields: str = "", seconds: float = 60.0
+    ) -> Watch:
+        """Changes of a collection, beginning with what is there."""
+        query = {"labelSelector": labels, "fieldSelector": fields}
+        return Watch(self.transport, plural, namespace, query, seconds)
+
+    def wait_gone(self, plural: str, namespace: str, name: str, seconds: float, uid: str = "") -> None:
+        """Wait until an object is no more.
+
+        Raises:
+            WaitTimeout: it is still there.
+        """
+        present: Obj | None = None
+        for event in self.watch(plural, namespace, fields=f"metadata.name={name}", seconds=seconds):
+            if event.type in ("ADDED", "MODIFIED"):
+                present = event.object if uid in ("", event.object["metadata"]["uid"]) else None
+            elif event.type == "DELETED":
+                present = None
+            if present is None and event.type in ("SYNCED", "DELETED", "ADDED"):
+                return
+        held = (present or {}).get("metadata", {}).get("finalizers")
+        raise WaitTimeout(
+            f"{title_of(plural, namespace, name)} is still there after {seconds:.0f} s"
+            + (f", held by finalizers {held}" if held else ""),
+            "look at its events and at the driver's log",
+        )
+
+    def wait_for(self, plural: str, namespace: str, name: str, seconds: float, until: Callable[[Obj], T | None]) -> T:
+        """Wait until ``until`` finds something in an object, and hand that back.
+
+        Raises:
+            WaitTimeout: it did not.
+        """
+        for event in self.watch(plural, namespace, fields=f"metadata.name={name}", seconds=seconds):
+            if event.type in ("ADDED", "MODIFIED") and (found := until(event.object)) is not None:
+                return found
+        raise WaitTimeout(
+            f"{title_of(plural, namespace, name)} did not get there within {seconds:.0f} s", "look at its events"
+        )
+
+    def follow(
+        self, namespace: str, pod: str, container: str = "", *, seconds: float, tail: int | None = None
+    ) -> LogFollower:
+        """A container's log as it grows, until the container ends."""
+        return LogFollower(self.transport, namespace, pod, container, seconds, tail)
+
+    def log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str = "",
+        *,
+        tail: int | None = None,
+        since_seconds: int | None = None,
+    ) -> list[str]:
+        """Lines that a container has written so far."""
+        query = {"container": container, "tailLines": tail, "sinceSeconds": since_seconds}
+        what = f"the log of {title_of('pods', namespace, pod)}"
+        response = self.transport.open(path_of("pods", namespace, pod, "log"), query, read_seconds=30, what=what)
+        try:
+            return tuple(redact_text(response.read().decode("utf-8", "replace")).splitlines())
+        finally:
+            response.release_conn()
+
+    def execute(
+        self, namespace: str, pod: str, command: Sequence[str], container: str = "", seconds: float = 20.0
+    ) -> Executed:
+        """Run a command in a container; see jfsnb.kube.exec."""
+        return execute(self.transport, namespace, pod, command, container, seconds)

@@ -1,0 +1,168 @@
+"""HTTP to the API server: credentials and TLS from the official client, bodies as plain data, errors of our own.
+
+The official client's typed calls cost about 1 ms per Pod in a list; what we need of it is its configuration, its TLS pool
+and its credential plug-ins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import orjson
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from jfsnb.errors import ConflictError, ConnectionFailed, JfsnbError, NotInCluster, PermissionMissing
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+CALL_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+Query = Mapping[str, str | int | None]
+
+_ERRORS: dict[int, tuple[type[JfsnbError], str]] = {
+    401: (ConnectionFailed, "log in again, or check the token in the kubeconfig"),
+    403: (PermissionMissing, "ask for this permission; `jfsnb doctor` lists what is missing"),
+    404: (NotInCluster, "check the name and the namespace"),
+    409: (ConflictError, "look at the object as it is now, and run the step again"),
+}
+
+
+class Expired(JfsnbError):
+    """The resourceVersion of a watch or list is too old (HTTP 410)."""
+
+
+class Transport:
+    """Requests against one API server; may be used from several threads.
+
+    Args:
+        api: the official client, configured from a kubeconfig or from inside the cluster.
+    """
+
+    def __init__(self, api: ApiClient) -> None:
+        self.configuration = api.configuration
+        self.server: str = api.configuration.host.rstrip("/")
+        self._pool: urllib3.PoolManager = api.rest_client.pool_manager
+
+    def headers(self) -> dict[str, str]:
+        """Credentials for one request; a plug-in may refresh them here."""
+        found = {"user-agent": "jfsnb"}
+        for setting in self.configuration.auth_settings().values():
+            if setting["in"] == "header" and setting["value"]:
+                found[setting["key"]] = setting["value"]
+        return found
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        what: str = "",
+    ) -> Any:
+        """One request and its JSON answer.
+
+        Args:
+            what: the object in words, for messages.
+
+        Raises:
+            ConnectionFailed, PermissionMissing, NotInCluster, ConflictError: see jfsnb.errors.
+            Expired: HTTP 410.
+            JfsnbError: any other refusal; says what the server said.
+        """
+        payload = None if body is None else orjson.dumps(body)
+        response = self._send(method, path, query, payload, content_type, accept, CALL_SECONDS, stream=False)
+        if response.status >= 400:
+            raise error_of(response.status, response.data, method, what or path)
+        return orjson.loads(response.data) if response.data else {}
+
+    def open(self, path: str, query: Query, *, read_seconds: float, what: str) -> urllib3.BaseHTTPResponse:
+        """A GET whose body is read as it comes. The caller closes it. Raises as ``call`` does."""
+        accept = "application/json, */*"
+        response = self._send("GET", path, query, None, "", accept, read_seconds, stream=True)
+        if response.status >= 400:
+            data = response.read()
+            response.release_conn()
+            raise error_of(response.status, data, "GET", what)
+        return response
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        payload: bytes | None,
+        content_type: str,
+        accept: str,
+        read_seconds: float,
+        *,
+        stream: bool,
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {**self.headers(), "accept": accept}
+        if payload is not None:
+            headers["content-type"] = content_type
+        # What never reached the server is sent again; what may have reached it only when it changes nothing.
+        retries = urllib3.Retry(
+            total=4,
+            connect=3,
+            read=2 if method == "GET" and not stream else 0,
+            other=0,
+            redirect=0,
+            status=3,
+            status_forcelist=(429, 503),
+            allowed_methods=None,
+            backoff_factor=0.2,
+            raise_on_status=False,
+        )
+        fields = {key: str(value) for key, value in (query or {}).items() if value not in (None, "")}
+        url = self.server + path
+        if fields:
+            url += "?" + urlencode(fields)
+        try:
+            return self._pool.request(
+                method,
+                url,
+                body=payload,
+                headers=headers,
+                preload_content=not stream,
+                retries=retries,
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
+            )
+        except HTTPError as error:
+            raise connection_error(self.server, error) from error
+
+
+def connection_error(server: str, error: Exception) -> ConnectionFailed:
+    """No connection, in words."""
+    cause: BaseException = error
+    while isinstance(getattr(cause, "reason", None), BaseException):
+        cause = cause.reason  # type: ignore[attr-defined]
+    text = str(cause).split(": ", 1)[-1] if "object at 0x" in str(cause) else str(cause)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return ConnectionFailed(
+            f"{server} shows a certificate that the kubeconfig does not trust: {text}",
+            "check certificate-authority in the kubeconfig, or a proxy between here and there",
+        )
+    return ConnectionFailed(f"no connection to {server}: {text}", "check address, VPN and proxy; is the cluster up?")
+
+
+def error_of(status: int, data: bytes, method: str, what: str) -> JfsnbError:
+    """An error of ours for a refused request. Only a Status object's message is repeated, cut to 400 characters."""
+    try:
+        answer = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        answer = {}
+    message = str(answer.get("message") or "")[:400] if answer.get("kind") == "Status" else ""
+    if status == 410 or answer.get("reason") == "Expired":
+        return Expired(message or "resourceVersion expired", "list again")
+    kind, next_step = _ERRORS.get(status, (JfsnbError, "see the message; the cluster refused the request as it is"))
+    if status == 401:
+        return kind(f"the cluster refused the credentials (401) for {what}", next_step)
+    verbs = {"GET": "read", "POST": "create", "PUT": "replace", "PATCH": "change", "DELETE": "delete"}
+    return kind(f"cannot {verbs.get(method, method)} {what}: {message or f'HTTP {status}'}", next_step)
