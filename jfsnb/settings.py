@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jfsnb.driver.images import ImageReference
 from jfsnb.errors import UsageError
 
 SANDBOX = "sandbox"
@@ -21,12 +22,6 @@ DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 #: smoke-baseline-<run-id> must fit into a label of 63 characters.
 RUN_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
-#: name[:tag][@digest], after the distribution project's reference grammar; what a kubelet would call InvalidImageName.
-IMAGE = re.compile(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?"
-    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
 
 
 def new_run_id() -> str:
@@ -86,9 +81,7 @@ class Settings:
         else:
             _matches("pvc", self.pvc, DNS_NAME, "the name of a PersistentVolumeClaim")
         if self.image:
-            _matches(
-                "image", self.image, IMAGE, "an image reference such as registry.example/juicedata/mount:ce-v1.3.0"
-            )
+            ImageReference.parse(self.image)
         if self.timeout <= 0:
             raise UsageError(f"timeout={self.timeout} is no time to wait", "give a number of seconds above 0")
 

@@ -174,17 +174,9 @@ class Cluster:
         """A container's log as it grows, until the container ends."""
         return LogFollower(self.transport, namespace, pod, container, seconds, tail)
 
-    def log(
-        self,
-        namespace: str,
-        pod: str,
-        container: str = "",
-        *,
-        tail: int | None = None,
-        since_seconds: int | None = None,
-    ) -> list[str]:
+    def log(self, namespace: str, pod: str, container: str = "", *, tail: int | None = None) -> tuple[str, ...]:
         """Lines that a container has written so far."""
-        query = {"container": container, "tailLines": tail, "sinceSeconds": since_seconds}
+        query = {"container": container, "tailLines": tail}
         what = f"the log of {title_of('pods', namespace, pod)}"
         response = self.transport.open(path_of("pods", namespace, pod, "log"), query, read_seconds=30, what=what)
         try:

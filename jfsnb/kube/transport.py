@@ -1,7 +1,7 @@
 """HTTP to the API server: credentials and TLS from the official client, bodies as plain data, errors of our own.
 
-The official client's typed calls cost about 1 ms per Pod in a list; what we need of it is its configuration, its TLS pool
-and its credential plug-ins.
+The official client's typed calls cost about 1 ms per Pod in a list; what we need of it is its configuration, its TLS
+pool and its credential plug-ins.
 """
 
 from __future__ import annotations
