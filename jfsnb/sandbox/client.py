@@ -268,6 +268,7 @@ class EventRecorder:
         message: str,
         field_path: str | None = None,
         reporting: bool = False,
+        action: str = "Binding",
     ) -> None:
         """Record one event.
 
@@ -278,6 +279,7 @@ class EventRecorder:
             message: the sentence that ``kubectl describe`` shows.
             field_path: for example ``spec.containers{app}``.
             reporting: new style (``reportingComponent``, ``eventTime``, empty source), as the scheduler writes them.
+            action: what the component was doing; new style events only.
         """
         meta = obj["metadata"]
         ref = {
@@ -295,10 +297,13 @@ class EventRecorder:
         namespace = ref["namespace"] or "default"
         identity = (ref["uid"] or ref["name"], kind, reason, message, field_path or "")
         known = self._seen.get(identity)
-        if known is not None and not reporting:
-            known["count"] += 1
-            known["lastTimestamp"] = stamp
-            patch = {"count": known["count"], "lastTimestamp": stamp}
+        if known is not None:
+            if reporting:
+                count = known.get("series", {}).get("count", 1) + 1
+                patch: Obj = {"series": {"count": count, "lastObservedTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}
+            else:
+                patch = {"count": known["count"] + 1, "lastTimestamp": stamp}
+            known.update(patch)
             self._put(f"/api/v1/namespaces/{namespace}/events/{known['metadata']['name']}", patch, False)
             return
         name = f"{meta['name']}.{time.time_ns():x}"
@@ -316,7 +321,7 @@ class EventRecorder:
                 "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
                 "reportingComponent": self.component,
                 "reportingInstance": f"{self.component}-{os.uname().nodename}",
-                "action": "Binding",
+                "action": action,
                 "source": {},
                 "firstTimestamp": None,
                 "lastTimestamp": None,
@@ -330,9 +335,9 @@ class EventRecorder:
                 "reportingComponent": self.component,
                 "reportingInstance": self.host,
             }
-            self._seen[identity] = body
-            if len(self._seen) > 4096:
-                self._seen.pop(next(iter(self._seen)))
+        self._seen[identity] = body
+        if len(self._seen) > 4096:
+            self._seen.pop(next(iter(self._seen)))
         self._put(f"/api/v1/namespaces/{namespace}/events", body, True)
 
     def _put(self, path: str, body: Obj, create: bool) -> None:

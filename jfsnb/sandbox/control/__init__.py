@@ -1,1 +1,68 @@
-"""The sandbox's control loops: scheduler, volume binder, garbage collector, DaemonSets and friends."""
+"""The sandbox's control loops: scheduler, volume binder, garbage collector, workload controllers.
+
+All are ordinary API clients in one event loop, driven by watches; they would work against another API server too.
+Objects with the annotation ``sandbox.jfsnb.io/recorded`` are left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+
+import yaml
+
+from jfsnb.sandbox.client import ApiClient
+from jfsnb.sandbox.control.accounts import NamespaceDefaults
+from jfsnb.sandbox.control.binder import VolumeBinder
+from jfsnb.sandbox.control.cluster import Cluster
+from jfsnb.sandbox.control.controller import Controller
+from jfsnb.sandbox.control.daemonsets import DaemonSets
+from jfsnb.sandbox.control.garbage import GarbageCollector
+from jfsnb.sandbox.control.graph import Graph
+from jfsnb.sandbox.control.namespaces import NamespaceDeletion
+from jfsnb.sandbox.control.protection import Protection
+from jfsnb.sandbox.control.scheduler import Scheduler
+
+
+async def run_control(kubeconfig: Path, stop: asyncio.Event) -> None:
+    """Run all control loops until ``stop`` is set.
+
+    Raises:
+        Exception: whatever ended a loop; an API server that cannot be reached is waited for.
+    """
+    async with ApiClient.from_kubeconfig(kubeconfig) as api:
+        cluster = Cluster(api)
+        graph = Graph(cluster)
+        controllers: list[Controller] = [
+            NamespaceDefaults(cluster, cluster_ca(kubeconfig)),
+            Scheduler(cluster),
+            VolumeBinder(cluster),
+            DaemonSets(cluster),
+            Protection(cluster),
+            GarbageCollector(cluster, graph),
+            NamespaceDeletion(cluster, graph),
+        ]
+        loops = [cluster.run(), graph.run(), *(c.run() for c in controllers)]
+        tasks = [asyncio.ensure_future(loop) for loop in loops]
+        ended = asyncio.ensure_future(stop.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*tasks, ended):
+                task.cancel()
+            await asyncio.gather(*tasks, ended, return_exceptions=True)
+        for task in done - {ended}:
+            task.result()
+
+
+def cluster_ca(kubeconfig: Path) -> str:
+    """The CA certificate (PEM) that the current context trusts; empty when it has none."""
+    config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+    contexts = {c["name"]: c["context"] for c in config.get("contexts") or ()}
+    clusters = {c["name"]: c["cluster"] for c in config.get("clusters") or ()}
+    cluster = clusters[contexts[config["current-context"]]["cluster"]]
+    if "certificate-authority-data" in cluster:
+        return base64.b64decode(cluster["certificate-authority-data"]).decode()
+    path = cluster.get("certificate-authority")
+    return Path(path).read_text(encoding="utf-8") if path else ""
