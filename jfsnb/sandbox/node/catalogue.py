@@ -45,6 +45,6 @@ WHEELS = (
 )
 BASELINE = WHEELS[0]
 MOUNT_REPOSITORY = "juicedata/mount"
-#: The machine's own userland without any client. The second name is the article's placeholder for "some image with bash".
+#: The machine's own userland without a client; the second name is the article's placeholder for "some image with bash".
 HOST_IMAGES = ("local/debian:bookworm", "xxx/juicedata/mount:ce-v1.3.0")
 CSI_DRIVER_IMAGE = "juicedata/juicefs-csi-driver:v0.32.4-sandbox"
