@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jfsnb.sandbox.api.resources import child, resolve
-from jfsnb.sandbox.api.status import Cause, Failure, _details, qualified
+from jfsnb.sandbox.api.status import Cause, Failure
 
 Obj = dict[str, Any]
 Path = tuple[str, ...]
@@ -179,7 +179,7 @@ def apply(
 
 
 def _is(entry: Obj, manager: str, subresource: str) -> bool:
-    return entry["manager"] == manager and entry["operation"] == "Apply" and entry.get("subresource", "") == subresource
+    return (entry["manager"], entry["operation"], entry.get("subresource", "")) == (manager, "Apply", subresource)
 
 
 def _conflicts(live: Obj, applied: Obj, schema: Obj, wanted: set[Path], others: list[Obj]) -> list[tuple[Path, Obj]]:
@@ -216,7 +216,7 @@ def _conflict(conflicts: list[tuple[Path, Obj]], group: str, plural: str, name: 
         409,
         "Conflict",
         text,
-        {"causes": [c.to_dict() for c in causes]} | ({} if True else _details("", group, qualified(plural, group))),
+        {"causes": [c.to_dict() for c in causes]},
     )
 
 
@@ -251,7 +251,7 @@ def _merge(live: Any, applied: Any, schema: Obj) -> Any:
         old, new = _steps(live, schema), _steps(applied, schema)
         if old is not None and new is not None:
             items = resolve(schema.get("items"))
-            merged = {s: v for s, v in zip(old, live, strict=True)}
+            merged = dict(zip(old, live, strict=True))
             for step, value in zip(new, applied, strict=True):
                 merged[step] = _merge(merged[step], value, items) if step in merged else copy.deepcopy(value)
             return list(merged.values())

@@ -140,7 +140,7 @@ def _remove(document: Any, path: str) -> tuple[Any, Any]:
 
 
 def strategic_merge(target: Any, patch: Any, schema: Obj) -> Any:
-    """Kubernetes' strategic merge patch: lists with a merge key merge by it; ``$patch``, ``$retainKeys``, ``$deleteFromPrimitiveList``.
+    """Kubernetes' strategic merge patch: lists with a merge key merge by it; with all its ``$`` directives.
 
     Args:
         target: the object as it is.

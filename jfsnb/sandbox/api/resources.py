@@ -68,8 +68,9 @@ class Resource:
 
 @lru_cache(1)
 def discovery() -> dict[str, Obj]:
-    """A real server's discovery documents by path."""
-    return json.loads((DATA / "discovery.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    """A real server's discovery documents by path, of the groups that are served."""
+    documents = json.loads((DATA / "discovery.json").read_text(encoding="utf-8"))
+    return {path: document for path, document in documents.items() if path.split("/")[1:2] != ["apiextensions.k8s.io"]}
 
 
 @lru_cache(1)
@@ -89,7 +90,7 @@ def columns() -> dict[str, list[Obj]]:
 def table() -> dict[tuple[str, str, str], Resource]:
     """All resources by (group, version, plural)."""
     found: dict[tuple[str, str, str], Resource] = {}
-    for path, document in discovery().items():
+    for document in discovery().values():
         if document.get("kind") != "APIResourceList":
             continue
         group, _, version = document["groupVersion"].rpartition("/")
@@ -104,7 +105,6 @@ def table() -> dict[tuple[str, str, str], Resource]:
                 found[group, version, row["name"]] = Resource(
                     group, version, row["name"], row["kind"], row["namespaced"], tuple(row["verbs"]), subs
                 )
-        del path
     return found
 
 
@@ -123,18 +123,41 @@ def groups_known() -> set[str]:
     return {r.group for r in table().values()}
 
 
-@lru_cache(256)
-def schema_of(group: str, version: str, kind: str) -> Obj | None:
-    """The schema of a kind, or None where the data has none."""
-    for schema in schemas().values():
-        for gvk in schema.get("x-kubernetes-group-version-kind") or ():
-            if gvk == {"group": group, "kind": kind, "version": version}:
-                return schema
-    return None
+@lru_cache(1)
+def _schema_names() -> dict[tuple[str, str, str], str]:
+    return {
+        (gvk["group"], gvk["version"], gvk["kind"]): name
+        for name, schema in schemas().items()
+        for gvk in schema.get("x-kubernetes-group-version-kind") or ()
+        if len(schema["x-kubernetes-group-version-kind"]) == 1
+    }
+
+
+def schema_name(group: str, version: str, kind: str) -> str:
+    """The name of a kind's schema, for example ``io.k8s.api.core.v1.Pod``; empty where the data has none."""
+    return _schema_names().get((group, version, kind), "")
+
+
+def schema_of(group: str, version: str, kind: str) -> Obj:
+    """The schema of a kind; empty where the data has none."""
+    return schemas().get(schema_name(group, version, kind), {})
+
+
+_resolved: dict[int, tuple[Obj, Obj]] = {}
 
 
 def resolve(schema: Obj | None) -> Obj:
     """Follow ``$ref`` and single ``allOf``; keeps the outer node's extensions (patch strategy, list type)."""
+    if not schema:
+        return {}
+    known = _resolved.get(id(schema))
+    if known is None:  # by identity, for schemas are never freed: they belong to the data or to this cache
+        known = _resolved[id(schema)] = (schema, _resolve(schema))
+    return known[1]
+
+
+def _resolve(start: Obj) -> Obj:
+    schema: Obj | None = start
     extra: Obj = {}
     while schema:
         ref = schema.get("$ref")
@@ -145,9 +168,7 @@ def resolve(schema: Obj | None) -> Obj:
             schema = schemas().get(ref.removeprefix(REF), {})
         else:
             break
-    if not schema:
-        return extra
-    return {**schema, **extra} if extra else schema
+    return {**(schema or {}), **extra} if extra else schema or {}
 
 
 def child(schema: Obj, key: str) -> Obj | None:

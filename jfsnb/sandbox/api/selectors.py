@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from jfsnb.sandbox.api.status import Failure, bad_request
 
 Obj = dict[str, Any]
 TOKEN = re.compile(r"\s*(?:(==|!=|=|!|,|\(|\)|>|<)|([A-Za-z0-9_./-]+))")
-KEY = re.compile(r"([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
+KEY = re.compile(r"([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?\Z")
 #: Fields that can be selected on besides metadata.name and metadata.namespace, by plural.
 FIELDS: dict[str, tuple[str, ...]] = {
     "pods": (
@@ -184,36 +184,64 @@ def _unknown_field(name: str, plural: str) -> str:
     return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
-def field_value(obj: Mapping[str, Any], name: str) -> str:
-    """The text that a field selector compares with; absent fields are empty."""
-    if name.startswith("regarding."):
-        name = "involvedObject." + name.removeprefix("regarding.")
-    if name == "source":
-        name = "source.component"
+#: Where a selectable field is found, when that is not its own path.
+PATHS = {"source": "source.component"}
+ABSENT = {"spec.unschedulable": "false", "spec.hostNetwork": "false"}
+
+
+def selectable(storage: str, obj: Mapping[str, Any]) -> dict[str, str]:
+    """The values of an object's selectable fields besides name and namespace; absent ones are empty texts."""
+    names = FIELDS.get(storage.rpartition("/")[2])
+    return {name: _field_value(obj, name) for name in names} if names else {}
+
+
+def _field_value(obj: Mapping[str, Any], name: str) -> str:
+    path = PATHS.get(name, name)
+    if path.startswith("regarding."):
+        path = "involvedObject." + path.removeprefix("regarding.")
     value: Any = obj
-    for part in name.split("."):
+    for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     if isinstance(value, bool):
         return str(value).lower()
-    if value is None:
-        return "false" if name in ("spec.unschedulable", "spec.hostNetwork") else ""
+    if value is None or isinstance(value, (dict, list)):
+        return ABSENT.get(name, "")
     return str(value)
 
 
-Match = Callable[[Obj], bool]
+class Selectable(Protocol):
+    """What selectors look at: see store.Entry."""
+
+    key: str
+    labels: dict[str, str]
+    fields: dict[str, str]
+
+
+Match = Callable[[Selectable], bool]
 
 
 def matcher(labels: str, fields: str, plural: str) -> Match | None:
-    """A predicate for both selectors; None when everything matches."""
+    """A predicate for both selectors; None when everything matches.
+
+    Raises:
+        Failure: 400 for a selector that cannot be understood.
+    """
     wanted = parse_labels(labels) if labels else ()
     where = parse_fields(fields, plural) if fields else ()
     if not wanted and not where:
         return None
 
-    def match(obj: Obj) -> bool:
-        found = obj["metadata"].get("labels") or {}
-        return all(r.matches(found) for r in wanted) and all(
-            (field_value(obj, f.field) == f.value) == f.equal for f in where
+    def match(entry: Selectable) -> bool:
+        return all(r.matches(entry.labels) for r in wanted) and all(
+            (_of(entry, f.field) == f.value) == f.equal for f in where
         )
 
     return match
+
+
+def _of(entry: Selectable, name: str) -> str:
+    if name == "metadata.name":
+        return entry.key.partition("/")[2]
+    if name == "metadata.namespace":
+        return entry.key.partition("/")[0]
+    return entry.fields[name]

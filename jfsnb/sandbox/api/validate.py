@@ -8,88 +8,24 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from jfsnb.sandbox.api.resources import Resource, child, resolve, schema_of
+from jfsnb.sandbox.api.resources import Resource
 from jfsnb.sandbox.api.status import Cause, Failure, bad_request, invalid
 
 Obj = dict[str, Any]
-SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
 PATH_SEGMENT_KINDS = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 SUBDOMAIN_TEXT = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
-    "with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
 LABEL_TEXT = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
-    "alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
-GO_TYPES = {
-    "string": "string",
-    "integer": "int64",
-    "boolean": "bool",
-    "object": "map",
-    "array": "slice",
-    "number": "float64",
-}
-
-
-def prune(resource: Resource, body: Obj) -> list[str]:
-    """Drop fields that the kind does not have, in place.
-
-    Returns:
-        What a strict decoder would have said of each, for example ``unknown field "spec.foo"``.
-
-    Raises:
-        Failure: 400, when a value has the wrong type.
-    """
-    schema = schema_of(resource.group, resource.version, resource.kind)
-    found: list[str] = []
-    if schema is not None:
-        _prune(body, schema, "", found, resource)
-    return found
-
-
-def _prune(value: Any, schema: Obj, path: str, found: list[str], resource: Resource) -> None:
-    if value is None:
-        return
-    _check_type(value, schema, path, resource)
-    if isinstance(value, dict):
-        if "properties" not in schema and not isinstance(schema.get("additionalProperties"), dict):
-            return  # free form: IntOrString, FieldsV1, RawExtension
-        for key in list(value):
-            below = f"{path}.{key}" if path else key
-            sub = child(schema, key)
-            if sub is None:
-                found.append(f'unknown field "{below}"')
-                del value[key]
-            else:
-                _prune(value[key], sub, below, found, resource)
-    elif isinstance(value, list):
-        items = resolve(schema.get("items"))
-        for number, item in enumerate(value):
-            _prune(item, items, f"{path}[{number}]", found, resource)
-
-
-def _check_type(value: Any, schema: Obj, path: str, resource: Resource) -> None:
-    wanted = schema.get("type")
-    if wanted is None or schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
-        return
-    kinds = {"string": str, "boolean": bool, "object": dict, "array": list}
-    if wanted in ("integer", "number"):
-        good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    else:
-        good = isinstance(value, kinds[wanted])
-    if wanted == "string" and isinstance(value, (int, float)) and "oneOf" in schema:
-        good = True  # Quantity
-    if not good:
-        said = {str: "string", bool: "bool", dict: "object", list: "array"}.get(type(value), "number")
-        go = GO_TYPES[wanted]
-        raise bad_request(
-            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-            f"json: cannot unmarshal {said} into Go struct field {resource.kind}.{path} of type {go}"
-        )
 
 
 def check_name(resource: Resource, meta: Obj) -> None:
@@ -130,9 +66,9 @@ def label_causes(meta: Obj) -> list[Cause]:
             )
         elif value and not QUALIFIED.match(value):
             text = (
-                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
-                "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
-                "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+                "and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
+                "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
             )
             causes.append(Cause("FieldValueInvalid", f'Invalid value: "{value}": {text}', "metadata.labels"))
         if not _qualified_name(key):
@@ -283,7 +219,8 @@ def check_update(resource: Resource, new: Obj, old: Obj) -> None:
 def _no_new_finalizers(resource: Resource, new: Obj, old: Obj) -> None:
     added = set(new["metadata"].get("finalizers") or ()) - set(old["metadata"].get("finalizers") or ())
     if added:
-        text = f"Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {sorted(added)}"
+        text = "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+        text += str(sorted(added))
         cause = Cause("FieldValueForbidden", text.replace("'", '"'), "metadata.finalizers")
         raise invalid(resource.kind, resource.group, new["metadata"]["name"], [cause])
 
@@ -314,7 +251,10 @@ def _claim_change(new: Obj, old: Obj) -> Cause | None:
     return None
 
 
-CLAIM_TEXT = "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+CLAIM_TEXT = (
+    "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName "
+    "for bound claims"
+)
 
 
 def strict(errors: list[str]) -> Failure:

@@ -1,0 +1,402 @@
+"""The verbs on stored objects: get, list, create, update, patch, delete. No HTTP; the store is the only state."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from jfsnb.sandbox.api import admission, clock, strategy, validate
+from jfsnb.sandbox.api.apply import apply, disown
+from jfsnb.sandbox.api.codec import Report, compiled, decode
+from jfsnb.sandbox.api.defaults import apply_defaults
+from jfsnb.sandbox.api.events import from_request
+from jfsnb.sandbox.api.patch import json_patch, merge_patch, strategic_merge
+from jfsnb.sandbox.api.request import Options, Target, User
+from jfsnb.sandbox.api.resources import Resource, by_kind, schema_name, schema_of
+from jfsnb.sandbox.api.status import (
+    Cause,
+    Failure,
+    already_exists,
+    bad_request,
+    being_deleted,
+    conflict,
+    invalid,
+    method_not_allowed,
+    not_found,
+    stale,
+    success,
+)
+from jfsnb.sandbox.api.store import Entry, Store
+
+Obj = dict[str, Any]
+FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
+
+
+@dataclass
+class Outcome:
+    """What a write led to.
+
+    Args:
+        entry: the object as it is now (or would be, in a dry run).
+        status: a Status object that answers instead of it.
+        code: HTTP status code.
+        warnings: texts of ``Warning`` headers.
+    """
+
+    entry: Entry
+    status: Obj | None = None
+    code: int = 200
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class DeleteOptions:
+    """The body of a delete."""
+
+    grace: int | None = None
+    propagation: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    dry_run: bool = False
+
+
+class Registry:
+    """The verbs over one store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def get(self, target: Target) -> Entry:
+        entry = self.store.get(target.resource.storage, target.namespace, target.name)
+        if entry is None:
+            raise not_found(target.resource.plural, target.resource.group, target.name)
+        return entry
+
+    # ---- create -----------------------------------------------------------------------------------------------
+
+    def create(self, target: Target, body: Any, options: Options, user: User) -> Outcome:
+        resource = target.resource
+        obj, warnings = self._decoded(resource, body, options)
+        meta = obj["metadata"]
+        _take_namespace(target, meta)
+        name = meta.get("name") or ""
+        admission.check_namespace(self.store, target, name)
+        if meta.get("resourceVersion"):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        if not name and meta.get("generateName"):
+            name = meta["name"] = self._generated(target, meta["generateName"])
+        apply_defaults(resource, obj)
+        validate.check_name(resource, meta)
+        validate.check_spec(resource, obj)
+        existing = self.store.get(resource.storage, target.namespace, name)
+        if existing is not None:
+            deleted = '"deletionTimestamp"' in existing.raw.decode() and existing.obj["metadata"].get(
+                "deletionTimestamp"
+            )
+            raise (being_deleted if deleted else already_exists)(resource.plural, resource.group, name)
+        strategy.prepare_create(resource, obj)
+        admission.admit(self.store, target, obj)
+        return Outcome(self._store(resource, obj, options.dry_run), code=201, warnings=warnings)
+
+    def restore(self, obj: Obj) -> None:
+        """Load an object as it is: its times, uid and status are kept, what is missing is filled in."""
+        resource = by_kind(obj["apiVersion"], obj["kind"])
+        if resource is None:
+            raise bad_request(f"no such kind: {obj['apiVersion']} {obj['kind']}")
+        loaded, _ = self._decoded(resource, obj, Options())
+        apply_defaults(resource, loaded)
+        kept = {k: v for k, v in loaded["metadata"].items() if k in ("uid", "creationTimestamp")}
+        status = loaded.get("status")
+        strategy.prepare_create(resource, loaded)
+        loaded["metadata"] |= kept
+        if status:
+            loaded["status"] = status
+        if resource.storage in ("/persistentvolumeclaims", "/persistentvolumes"):
+            admission.admit(self.store, Target(resource, loaded["metadata"].get("namespace", "")), loaded)
+        self.store.put(resource.storage, loaded)
+
+    def _generated(self, target: Target, prefix: str) -> str:
+        while True:
+            name = prefix[:58] + admission.suffix()
+            if self.store.get(target.resource.storage, target.namespace, name) is None:
+                return name
+
+    def _decoded(self, resource: Resource, body: Any, options: Options) -> tuple[Obj, list[str]]:
+        """The body as an object of that kind, and warnings of unknown fields.
+
+        Raises:
+            Failure: 400 for another kind, wrong types and (if strict) unknown fields; 422 for unsupported values.
+        """
+        _check_kind(resource, body)
+        body = from_request(resource, body)
+        report = Report(resource.kind, resource.version)
+        found = decode(body, compiled(schema_name(*_stored_kind(resource))), report)
+        found.pop("kind", None)
+        found.pop("apiVersion", None)
+        meta = found.pop("metadata", {})
+        found = {"metadata": meta, **found}
+        if report.unknown and options.field_validation == "Strict":
+            raise validate.strict(report.unknown)
+        if report.unsupported:
+            raise invalid(resource.kind, resource.group, meta.get("name", ""), _unsupported(report))
+        return found, report.unknown if options.field_validation == "Warn" else []
+
+    def _store(self, resource: Resource, obj: Obj, dry_run: bool) -> Entry:
+        if not dry_run:
+            return self.store.put(resource.storage, obj)
+        meta = obj["metadata"]
+        return Entry(resource.storage, f"{meta.get('namespace', '')}/{meta['name']}", obj, self.store.revision)
+
+    # ---- update -----------------------------------------------------------------------------------------------
+
+    def update(self, target: Target, body: Any, options: Options, user: User) -> Outcome:
+        entry = self.get(target)
+        new, warnings = self._decoded(target.resource, body, options)
+        meta = new["metadata"]
+        _take_namespace(target, meta)
+        if not meta.get("name"):
+            raise bad_request("the name of the object (based on URL) was undeterminable: name must be provided")
+        if meta["name"] != target.name:
+            raise bad_request(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
+            )
+        if meta.get("uid") and meta["uid"] != _uid(entry):
+            raise conflict(
+                target.resource.plural,
+                target.resource.group,
+                target.name,
+                f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {_uid(entry)}",
+            )
+        return self._replace(target, entry, new, options, warnings)
+
+    def _replace(
+        self, target: Target, entry: Entry, new: Obj, options: Options, warnings: list[str], applied: bool = False
+    ) -> Outcome:
+        resource, old = target.resource, entry.obj
+        version = new["metadata"].get("resourceVersion")
+        if version and version != old["metadata"]["resourceVersion"]:
+            raise stale(resource.plural, resource.group, target.name)
+        managed = new["metadata"].get("managedFields")
+        apply_defaults(resource, new)
+        new = strategy.prepare_update(resource, new, old, target.subresource)
+        if applied and managed:
+            new["metadata"]["managedFields"] = managed
+        validate.check_update(resource, new, old)
+        if target.subresource != "status":
+            validate.check_spec(resource, new)
+        if not applied:
+            disown(new, old, schema_of(*_stored_kind(resource)))
+        if _same(new, old):
+            return Outcome(entry, warnings=warnings)
+        if strategy.is_gone(resource, new):
+            if options.dry_run:
+                return Outcome(self._store(resource, new, True), warnings=warnings)
+            return Outcome(self.store.remove(resource.storage, entry, new), warnings=warnings)
+        return Outcome(self._store(resource, new, options.dry_run), warnings=warnings)
+
+    def edit(self, target: Target, change: Callable[[Obj], Obj], options: Options) -> Outcome:
+        """Replace an object by what a function makes of it, as a subresource does on behalf of its user."""
+        entry = self.get(target)
+        return self._replace(target, entry, change(entry.obj), options, [])
+
+    # ---- patch ------------------------------------------------------------------------------------------------
+
+    def patch(self, target: Target, kind: str, body: Any, options: Options, user: User) -> Outcome:
+        """Apply a patch of one of the media types in request.PATCH_TYPES."""
+        resource = target.resource
+        if kind == "application/apply-patch+yaml":
+            return self._apply(target, body, options, user)
+        entry = self.get(target)
+        old = entry.obj
+        current = {"kind": resource.kind, "apiVersion": resource.group_version, **old}
+        if kind == "application/json-patch+json":
+            patched = json_patch(current, body)
+        elif not isinstance(body, dict):
+            raise bad_request(
+                f"json: cannot unmarshal {type(body).__name__} into Go value of type map[string]interface {{}}"
+            )
+        elif kind == "application/merge-patch+json":
+            patched = merge_patch(current, body)
+        else:
+            patched = strategic_merge(current, body, schema_of(*_stored_kind(resource)))
+        if not isinstance(patched, dict) or not isinstance(patched.get("metadata", {}), dict):
+            raise bad_request("the patched object is no object")
+        new, warnings = self._decoded(resource, patched, options)
+        self._check_identity(target, new, old)
+        return self._replace(target, entry, new, options, warnings)
+
+    def _check_identity(self, target: Target, new: Obj, old: Obj) -> None:
+        resource, meta, before = target.resource, new["metadata"], old["metadata"]
+        if meta.get("name", "") != target.name:
+            raise bad_request(
+                f"the name of the object ({meta.get('name', '')}) does not match the name on the URL ({target.name})"
+            )
+        if meta.get("namespace", "") != target.namespace:
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        if meta.get("uid") != before["uid"]:
+            text = f'Invalid value: "{meta.get("uid", "")}": field is immutable'
+            raise invalid(
+                resource.kind, resource.group, target.name, [Cause("FieldValueInvalid", text, "metadata.uid")]
+            )
+
+    def _apply(self, target: Target, body: Any, options: Options, user: User) -> Outcome:
+        resource = target.resource
+        if not options.field_manager:
+            cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
+            raise Failure(
+                422,
+                "Invalid",
+                f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {cause.message}',
+                {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": [cause.to_dict()]},
+            )
+        if not isinstance(body, dict):
+            raise bad_request("error decoding YAML: the body is no object")
+        for key, wanted in (("apiVersion", resource.group_version), ("kind", resource.kind)):
+            if body.get(key) != wanted:
+                raise bad_request(f"invalid object type: {key} must be {wanted}")
+        applied, warnings = self._decoded(resource, body, options)
+        meta = applied["metadata"]
+        _take_namespace(target, meta)
+        meta["name"] = meta.get("name") or target.name
+        if meta["name"] != target.name:
+            raise bad_request(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
+            )
+        if meta.get("managedFields"):
+            raise bad_request("metadata.managedFields must be nil")
+        applied = _only_given(applied, body)
+        entry = self.store.get(resource.storage, target.namespace, target.name)
+        live = entry.obj if entry else None
+        if live is None and target.subresource:
+            raise not_found(resource.plural, resource.group, target.name)
+        merged = apply(
+            live,
+            {"apiVersion": resource.group_version, **applied},
+            schema_of(*_stored_kind(resource)),
+            options.field_manager,
+            clock.now(),
+            options.force,
+            resource.group,
+            resource.plural,
+            target.subresource,
+        )
+        merged.pop("apiVersion", None)
+        managed = merged["metadata"].get("managedFields")
+        if entry is None:
+            outcome = self.create(target, merged, options, user)
+            created = outcome.entry.obj
+            created["metadata"]["managedFields"] = managed
+            del created["metadata"]["resourceVersion"]
+            if not options.dry_run:
+                shelf = self.store.shelf(resource.storage)
+                shelf.entries.pop(outcome.entry.key)
+            return Outcome(self._store(resource, created, options.dry_run), code=201, warnings=warnings)
+        new, _ = self._decoded(resource, merged, options)
+        new["metadata"]["managedFields"] = managed
+        return self._replace(target, entry, new, options, warnings, applied=True)
+
+    # ---- delete -----------------------------------------------------------------------------------------------
+
+    def delete(self, target: Target, options: DeleteOptions) -> Outcome:
+        entry = self.get(target)
+        resource, obj = target.resource, entry.obj
+        meta = obj["metadata"]
+        _check_preconditions(target, options, meta)
+        grace = strategy.grace_period(resource, obj, options.grace)
+        finalizer = FINALIZERS.get(options.propagation)
+        if finalizer and finalizer not in meta.get("finalizers", ()) and "deletionTimestamp" not in meta:
+            meta.setdefault("finalizers", []).append(finalizer)
+        waits = bool(grace) or bool(meta.get("finalizers"))
+        waits = waits or (resource.storage == "/namespaces" and bool((obj.get("spec") or {}).get("finalizers")))
+        if waits:
+            changed = strategy.mark_deleted(resource, obj, grace)
+            return Outcome(self._store(resource, obj, options.dry_run) if changed else entry)
+        if grace is not None:
+            strategy.mark_deleted(resource, obj, 0)
+        final = entry if options.dry_run else self.store.remove(resource.storage, entry, obj)
+        if resource.storage in strategy.RETURNS_DELETED:
+            return Outcome(final)
+        return Outcome(final, success(resource.plural, resource.group, target.name, meta["uid"]))
+
+
+def _check_preconditions(target: Target, options: DeleteOptions, meta: Obj) -> None:
+    plural, group = target.resource.plural, target.resource.group
+    if options.uid and options.uid != meta["uid"]:
+        why = f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']})."
+        raise conflict(plural, group, target.name, why + " The object might have been deleted and then recreated")
+    if options.resource_version and options.resource_version != meta["resourceVersion"]:
+        why = f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion"
+        raise conflict(
+            plural,
+            group,
+            target.name,
+            f"{why} in record ({meta['resourceVersion']}). The object might have been modified",
+        )
+
+
+def _check_kind(resource: Resource, body: Any) -> None:
+    if not isinstance(body, dict):
+        raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value")
+    version, kind = body.get("apiVersion") or resource.group_version, body.get("kind") or resource.kind
+    if not isinstance(version, str) or not isinstance(kind, str):
+        raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field")
+    if version != resource.group_version:
+        raise bad_request(
+            f"the API version in the data ({version}) does not match "
+            f"the expected API version ({resource.group_version})"
+        )
+    if kind != resource.kind:
+        raise bad_request(
+            f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            f"converting ({resource.version}.{kind}) to ({resource.version}.{resource.kind}): unknown conversion"
+        )
+    if not isinstance(body.get("metadata", {}), dict) and body.get("metadata") is not None:
+        raise Report(resource.kind, resource.version).wrong_type("metadata", "string", "v1.ObjectMeta")
+
+
+def _stored_kind(resource: Resource) -> tuple[str, str, str]:
+    """Events are stored in the core group's form, whichever group they come through."""
+    return ("", "v1", "Event") if resource.storage == "events" else (resource.group, resource.version, resource.kind)
+
+
+def _take_namespace(target: Target, meta: Obj) -> None:
+    given = meta.get("namespace") or ""
+    if not target.resource.namespaced:
+        meta.pop("namespace", None)
+    elif given and given != target.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    else:
+        meta["namespace"] = target.namespace
+
+
+def _unsupported(report: Report) -> list[Cause]:
+    causes = []
+    for path, value, allowed in report.unsupported:
+        known = ", ".join(f'"{a}"' for a in sorted(allowed))
+        causes.append(Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {known}', path))
+    return causes
+
+
+def _uid(entry: Entry) -> str:
+    return str(entry.obj["metadata"]["uid"])
+
+
+def _same(new: Obj, old: Obj) -> bool:
+    return new == old
+
+
+def _only_given(decoded: Any, given: Any) -> Any:
+    """A decoded value without the zero values that decoding added: an applier owns only what it sent."""
+    if isinstance(decoded, dict) and isinstance(given, dict):
+        return {k: _only_given(v, given[k]) for k, v in decoded.items() if k in given}
+    if isinstance(decoded, list) and isinstance(given, list) and len(decoded) == len(given):
+        return [_only_given(d, g) for d, g in zip(decoded, given, strict=True)]
+    return copy.copy(decoded)
+
+
+def check_creatable(target: Target) -> None:
+    """Raises Failure 405 where nothing can be created: without a namespace, or for an object's own path."""
+    if target.resource.namespaced and not target.namespace:
+        raise method_not_allowed()
