@@ -1,0 +1,151 @@
+"""Is the configuration in force where it matters, and is it back as it was?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from jfsnb.checks.codes import Unreadable, register, result, unreadable
+from jfsnb.checks.model import CheckResult, Evidence, Verdict
+from jfsnb.driver.config import ImageDecision
+from jfsnb.driver.images import same_image
+
+IN_FORCE = register(
+    "JFS-CFG-001",
+    "Each CSI node that matters has loaded the configuration",
+    "The kubelet has not synced the ConfigMap yet, the driver rejected it, or it reads another ConfigMap.",
+    "Wait for the kubelet (up to about a minute; annotating the CSI node Pod hurries it); correct a rejected one.",
+)
+DECIDES = register(
+    "JFS-CFG-002",
+    "The configuration gives the smoke PVC the image under test",
+    "A later entry of mountPodPatch wins, a selector does not match, or a key is misspelt.",
+    "Look at which entry decides and why the others do not match.",
+)
+RESTORED = register(
+    "JFS-CFG-003",
+    "config.yaml is byte for byte what it was before",
+    "The run did not finish undoing its edit, or somebody else has changed it in between.",
+    "Run jfsnb rollback with the run's id; the backup is config-before.yaml in the run folder.",
+)
+CAUTION = register(
+    "JFS-CFG-004",
+    "Nothing speaks against the edit",
+    "Something about the configuration will undo the edit, widen its reach, or make its result hard to judge.",
+    "Read the warning, and decide.",
+)
+
+FORCE, FILE_ONLY, OLD, REJECTED, UNKNOWN = "in force", "file only", "old", "rejected", "unknown"
+_RELOAD = "config file updated, reload config"
+_REJECT = re.compile(r"fail to (?:re)?load config")
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """What one CSI node Pod has of the configuration.
+
+    Args:
+        node: its node. pod: its name.
+        state: ``in force``, ``file only`` (the file is new, no word of a reload), ``old``, ``rejected``, ``unknown``.
+        detail: the line or difference that says so, or why it could not be seen.
+    """
+
+    node: str
+    pod: str
+    state: str
+    detail: str = ""
+
+
+def node_config(
+    node: str,
+    pod: str,
+    wanted: str,
+    file: str | Unreadable,
+    log: Sequence[str] | Unreadable,
+    started_after: bool = False,
+) -> NodeConfig:
+    """Judge one CSI node Pod.
+
+    Success has no log line of its own: the reload line comes before parsing, so what counts is the new file, a
+    reload line *after the patch*, and no rejection after that line.
+
+    Args:
+        wanted: config.yaml as it should be.
+        file: /etc/config/config.yaml as the Pod sees it. log: its lines since the patch.
+        started_after: its container was started after the patch, and so has loaded the new file at its start.
+    """
+    if isinstance(file, Unreadable):
+        return NodeConfig(node, pod, UNKNOWN, file.why)
+    if file != wanted:
+        return NodeConfig(node, pod, OLD, "its config.yaml is not the patched one yet")
+    if isinstance(log, Unreadable):
+        return NodeConfig(node, pod, UNKNOWN, log.why)
+    state, detail = FILE_ONLY, "no reload since the patch in its log"
+    if started_after:
+        state, detail = FORCE, "started after the patch"
+    for line in log:
+        if _REJECT.search(line):
+            state, detail = REJECTED, line
+        elif _RELOAD in line:
+            state, detail = FORCE, line
+    return NodeConfig(node, pod, state, detail)
+
+
+def in_force(nodes: Iterable[NodeConfig] | Unreadable, needed: Collection[str]) -> CheckResult:
+    """Every needed node has loaded the configuration.
+
+    Args:
+        nodes: what was found. needed: names of the nodes that matter.
+    """
+    if isinstance(nodes, Unreadable):
+        return unreadable(IN_FORCE, nodes)
+    by_node = {n.node: n for n in nodes}
+    found = [by_node.get(n) or NodeConfig(n, "", UNKNOWN, f"no CSI node Pod on {n} was looked at") for n in needed]
+    evidence = [Evidence(f"node/{n.node}", n.pod or "CSI node Pod", f"{n.state}: {n.detail}") for n in found]
+    if not found:
+        return result(IN_FORCE, Verdict.ERROR, "no node was named that matters", evidence)
+    ranks = ((REJECTED, Verdict.FAIL), (UNKNOWN, Verdict.ERROR), (OLD, Verdict.NOT_READY))
+    for state, verdict in (*ranks, (FILE_ONLY, Verdict.NOT_READY)):
+        bad = [n for n in found if n.state == state]
+        if bad:
+            return result(IN_FORCE, verdict, f"{bad[0].node}: {state}: {bad[0].detail}", evidence)
+    strange = [n for n in found if n.state != FORCE]
+    if strange:
+        return result(IN_FORCE, Verdict.ERROR, f"{strange[0].node}: unheard-of state {strange[0].state!r}", evidence)
+    return result(IN_FORCE, Verdict.PASS, f"in force on {', '.join(n.node for n in found)}", evidence)
+
+
+def decides_for_image(decision: ImageDecision | Unreadable, image: str, claim: str) -> CheckResult:
+    """The effective image of the claim is the image under test."""
+    if isinstance(decision, Unreadable):
+        return unreadable(DECIDES, decision)
+    evidence = [Evidence(f"pvc/{claim}", c.provenance, c.image) for c in decision.candidates]
+    if same_image(decision.image, image):
+        return result(DECIDES, Verdict.PASS, f"{image}, by {decision.provenance}", evidence)
+    return result(DECIDES, Verdict.FAIL, f"{decision.image}, by {decision.provenance}", evidence)
+
+
+def restored(before: str, after: str | Unreadable, kept: bool = False) -> CheckResult:
+    """config.yaml is what it was before, byte for byte.
+
+    Args:
+        before, after: its text before the patch and now. kept: the user asked to keep the change.
+    """
+    if isinstance(after, Unreadable):
+        return unreadable(RESTORED, after)
+    evidence = [
+        Evidence("configmap", "config.yaml, bytes", f"{len(before.encode())} before, {len(after.encode())} now")
+    ]
+    if before == after:
+        return result(RESTORED, Verdict.PASS, "the same bytes as before", evidence)
+    if kept:
+        return result(RESTORED, Verdict.NA, "left patched, as asked (keep)", evidence)
+    return result(RESTORED, Verdict.FAIL, "it differs from what it was before", evidence)
+
+
+def caution(warnings: Sequence[str]) -> CheckResult:
+    """The warnings of an edit (jfsnb.driver.edit_warnings), as one result."""
+    if not warnings:
+        return result(CAUTION, Verdict.PASS, "nothing found")
+    return result(CAUTION, Verdict.WARN, "; ".join(warnings), [Evidence("config.yaml", "warning", w) for w in warnings])

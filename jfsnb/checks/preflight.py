@@ -1,0 +1,163 @@
+"""Can this run work here? Asked before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from jfsnb.checks.codes import Unreadable, register, result, unreadable
+from jfsnb.checks.model import CheckResult, Evidence, Verdict
+from jfsnb.driver import config, names
+from jfsnb.driver.deployment import Deployment
+from jfsnb.errors import ConfigInvalid
+
+DRIVER = register(
+    "JFS-PRE-001",
+    "The JuiceFS CSI driver is installed",
+    "There is no CSIDriver object or no DaemonSet of CSI nodes.",
+    "Install the JuiceFS CSI driver, or give driver_namespace.",
+)
+MODE = register(
+    "JFS-PRE-002",
+    "The driver runs clients in Mount Pods",
+    "In process mode the client runs in the CSI node Pod, and ceMountImage does nothing.",
+    "Use another cluster; Mount Pod mode is the default of the driver.",
+)
+VERSION = register(
+    "JFS-PRE-003",
+    "The driver reads mountPodPatch",
+    "Drivers before 0.24.0 have no global configuration.",
+    "Upgrade the CSI driver.",
+)
+CONFIG = register(
+    "JFS-PRE-004",
+    "The driver can load its config.yaml",
+    "It is not YAML, or a value has a type that the driver refuses; the driver keeps its old configuration.",
+    "Correct config.yaml.",
+)
+CSI_NODE = register(
+    "JFS-PRE-005",
+    "A ready CSI node serves each node that matters",
+    "The CSI node Pod is missing (taints), not ready, or has not registered with the kubelet.",
+    "Look at the DaemonSet's tolerations and the CSI node Pod's log.",
+)
+PERMISSIONS = register(
+    "JFS-PRE-006",
+    "All permissions that the run needs are there",
+    "The credentials in use lack permissions.",
+    "Apply the RBAC manifest for this scope, or use other credentials.",
+)
+
+_FIRST_WITH_CONFIG, _FIRST_WITH_MATCH_NAME = (0, 24, 0), (0, 24, 3)
+Obj = Mapping[str, Any]
+
+
+def driver_installed(csi_driver: Obj | Unreadable | None, daemon_set: Obj | Unreadable | None) -> CheckResult:
+    """CSIDriver object and DaemonSet are there. None stands for one that is not."""
+    for facts in (csi_driver, daemon_set):
+        if isinstance(facts, Unreadable):
+            return unreadable(DRIVER, facts)
+    if csi_driver is None:
+        return result(DRIVER, Verdict.FAIL, f"there is no CSIDriver {names.DRIVER}")
+    if daemon_set is None or isinstance(daemon_set, Unreadable):
+        return result(DRIVER, Verdict.FAIL, "there is no DaemonSet of CSI nodes")
+    found = Deployment.from_object(daemon_set)
+    evidence = [Evidence(f"daemonset/{daemon_set['metadata']['name']}", "image", found.image)]
+    return result(DRIVER, Verdict.PASS, f"{found.image} in namespace {found.namespace}", evidence)
+
+
+def mount_pod_mode(driver: Deployment | Unreadable) -> CheckResult:
+    """Mount Pod mode, not process mode."""
+    if isinstance(driver, Unreadable):
+        return unreadable(MODE, driver)
+    if driver.process_mode:
+        return result(MODE, Verdict.FAIL, "the driver runs with --by-process")
+    return result(MODE, Verdict.PASS, "Mount Pod mode")
+
+
+def config_known(driver: Deployment | Unreadable, scope: str = "canary") -> CheckResult:
+    """The driver is new enough for mountPodPatch, and for matchName when the scope is canary."""
+    if isinstance(driver, Unreadable):
+        return unreadable(VERSION, driver)
+    evidence = [Evidence("CSI driver", "image", driver.image), Evidence("CSI driver", "ConfigMap", driver.config_map)]
+    if not driver.config_map:
+        return result(VERSION, Verdict.FAIL, f"{driver.image} mounts no ConfigMap as its configuration", evidence)
+    if driver.version is None:
+        return result(VERSION, Verdict.PASS, f"it mounts ConfigMap {driver.config_map}", evidence)
+    shown = ".".join(map(str, driver.version))
+    needed = _FIRST_WITH_MATCH_NAME if scope == "canary" else _FIRST_WITH_CONFIG
+    if driver.version < needed:
+        wanted = ".".join(map(str, needed))
+        return result(VERSION, Verdict.FAIL, f"driver {shown}; scope {scope} needs {wanted}", evidence)
+    return result(VERSION, Verdict.PASS, f"driver {shown}, ConfigMap {driver.config_map}", evidence)
+
+
+def config_loads(text: str | Unreadable | None) -> CheckResult:
+    """config.yaml loads as the driver loads it. None: the ConfigMap or its key is not there."""
+    if isinstance(text, Unreadable):
+        return unreadable(CONFIG, text)
+    if text is None:
+        return result(CONFIG, Verdict.FAIL, f"there is no {names.CONFIG_KEY}")
+    try:
+        loaded = config.load(text)
+    except ConfigInvalid as error:
+        return result(CONFIG, Verdict.FAIL, error.what, next_action=error.next_step)
+    odd = [f"{u.path} (line {u.line})" + (f", did you mean {u.hint}?" if u.hint else "") for u in loaded.unknown]
+    odd += [f"{path} stands there twice, the last one counts" for path in loaded.repeated]
+    evidence = [Evidence("config.yaml", "ignored", item) for item in odd]
+    if odd:
+        return result(CONFIG, Verdict.WARN, f"the driver ignores {odd[0]}", evidence, "Correct or remove the keys.")
+    return result(CONFIG, Verdict.PASS, f"{len(loaded.entries)} entries of mountPodPatch", evidence)
+
+
+def csi_nodes_ready(
+    nodes: Collection[str], csi_pods: Sequence[Obj] | Unreadable, csi_nodes: Sequence[Obj] | Unreadable
+) -> CheckResult:
+    """Each node that matters has a ready CSI node Pod and has the driver registered.
+
+    Args:
+        nodes: names. csi_pods: the DaemonSet's Pods. csi_nodes: CSINode objects.
+    """
+    for facts in (csi_pods, csi_nodes):
+        if isinstance(facts, Unreadable):
+            return unreadable(CSI_NODE, facts)
+    assert not isinstance(csi_pods, Unreadable) and not isinstance(csi_nodes, Unreadable)
+    by_node = {p.get("spec", {}).get("nodeName", ""): p for p in csi_pods}
+    registered = {
+        n["metadata"]["name"]
+        for n in csi_nodes
+        if any(d.get("name") == names.DRIVER for d in n.get("spec", {}).get("drivers") or ())
+    }
+    problems = []
+    for node in nodes:
+        pod = by_node.get(node)
+        if pod is None:
+            problems.append(f"{node}: no CSI node Pod")
+        elif not _ready(pod):
+            problems.append(f"{node}: {pod['metadata']['name']} is not ready")
+        elif node not in registered:
+            problems.append(f"{node}: the driver is not registered with the kubelet")
+    evidence = [Evidence(f"node/{p.partition(':')[0]}", "CSI node", p.partition(": ")[2]) for p in problems]
+    if problems:
+        return result(CSI_NODE, Verdict.FAIL, problems[0], evidence)
+    return result(CSI_NODE, Verdict.PASS, f"ready and registered on {len(nodes)} nodes")
+
+
+def permissions(allowed: Mapping[str, bool] | Unreadable) -> CheckResult:
+    """Every permission is granted.
+
+    Args:
+        allowed: permission in words (``patch configmaps in kube-system``) → granted.
+    """
+    if isinstance(allowed, Unreadable):
+        return unreadable(PERMISSIONS, allowed)
+    missing = [what for what, granted in allowed.items() if not granted]
+    evidence = [Evidence("permission", what, "missing") for what in missing]
+    if missing:
+        return result(PERMISSIONS, Verdict.FAIL, f"missing: {', '.join(missing)}", evidence)
+    return result(PERMISSIONS, Verdict.PASS, f"all {len(allowed)} are granted")
+
+
+def _ready(pod: Obj) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
