@@ -17,12 +17,22 @@ from jfsnb.sandbox.control.accounts import NamespaceDefaults
 from jfsnb.sandbox.control.binder import VolumeBinder
 from jfsnb.sandbox.control.cluster import Cluster
 from jfsnb.sandbox.control.controller import Controller
+from jfsnb.sandbox.control.cronjobs import CronJobs
 from jfsnb.sandbox.control.daemonsets import DaemonSets
+from jfsnb.sandbox.control.deployments import Deployments
+from jfsnb.sandbox.control.disruption import DisruptionBudgets
+from jfsnb.sandbox.control.endpoints import Endpoints
+from jfsnb.sandbox.control.expiry import EventExpiry
 from jfsnb.sandbox.control.garbage import GarbageCollector
 from jfsnb.sandbox.control.graph import Graph
+from jfsnb.sandbox.control.jobs import Jobs
 from jfsnb.sandbox.control.namespaces import NamespaceDeletion
+from jfsnb.sandbox.control.nodes import NodeLifecycle
+from jfsnb.sandbox.control.podgc import PodCollector
 from jfsnb.sandbox.control.protection import Protection
+from jfsnb.sandbox.control.replicasets import ReplicaSets
 from jfsnb.sandbox.control.scheduler import Scheduler
+from jfsnb.sandbox.control.statefulsets import StatefulSets
 
 
 async def run_control(kubeconfig: Path, stop: asyncio.Event) -> None:
@@ -38,8 +48,18 @@ async def run_control(kubeconfig: Path, stop: asyncio.Event) -> None:
             NamespaceDefaults(cluster, cluster_ca(kubeconfig)),
             Scheduler(cluster),
             VolumeBinder(cluster),
-            DaemonSets(cluster),
             Protection(cluster),
+            DaemonSets(cluster),
+            ReplicaSets(cluster),
+            Deployments(cluster),
+            StatefulSets(cluster),
+            Jobs(cluster),
+            CronJobs(cluster),
+            Endpoints(cluster),
+            DisruptionBudgets(cluster),
+            NodeLifecycle(cluster),
+            PodCollector(cluster),
+            EventExpiry(cluster),
             GarbageCollector(cluster, graph),
             NamespaceDeletion(cluster, graph),
         ]

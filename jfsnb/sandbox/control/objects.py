@@ -7,13 +7,21 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+
+from jfsnb.sandbox.api.quantity import value_of
 
 Obj = dict[str, Any]
 Key = tuple[str, str]
 RECORDED = "sandbox.jfsnb.io/recorded"
 #: Letters of generated names: no vowels, so no words (as the API server's generateName).
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def quantity(text: str | int) -> Decimal:
+    """The number that a quantity stands for (bytes, cores or pieces); the API server has checked that it is one."""
+    return value_of(str(text)) or Decimal()
 
 
 def key_of(obj: Mapping[str, Any]) -> Key:

@@ -14,13 +14,13 @@ from jfsnb.sandbox.control.objects import (
     Obj,
     condition,
     labels_of,
+    quantity,
     recorded,
     requirement_met,
     selects,
     spec_of,
     status_of,
 )
-from jfsnb.sandbox.control.quantity import quantity
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from jfsnb.sandbox.control.objects import Obj, annotations_of, deleting, labels_of, selects, spec_of, status_of
+from jfsnb.sandbox.control.objects import (
+    Obj,
+    annotations_of,
+    deleting,
+    labels_of,
+    quantity,
+    selects,
+    spec_of,
+    status_of,
+)
 from jfsnb.sandbox.control.placement import node_matches
-from jfsnb.sandbox.control.quantity import quantity
 
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"

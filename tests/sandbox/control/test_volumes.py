@@ -2,7 +2,6 @@
 
 import pytest
 
-from jfsnb.sandbox.control.quantity import quantity
 from jfsnb.sandbox.control.volumes import find_volume, mismatch, refers_to, waits_for_consumer
 
 
@@ -85,17 +84,3 @@ def test_a_claim_waits_for_its_consumer_until_a_node_is_selected():
     assert waits_for_consumer(claim, late) and not waits_for_consumer(claim, None)
     claim["metadata"]["annotations"] = {"volume.kubernetes.io/selected-node": "n1"}
     assert not waits_for_consumer(claim, late)
-
-
-@pytest.mark.parametrize(
-    "text,expected",
-    [("1", 1), ("100m", 0.1), ("1k", 1000), ("1Ki", 1024), ("10Pi", 10 * 2**50), ("1e3", 1000), (2, 2), ("1E", 10**18)],
-)
-def test_quantities(text, expected):
-    assert float(quantity(text)) == expected
-
-
-@pytest.mark.parametrize("text", ["", "Gi", "1Q", "one"])
-def test_what_is_no_quantity(text):
-    with pytest.raises(ValueError, match="not a quantity"):
-        quantity(text)
