@@ -97,8 +97,15 @@ class Registry:
             )
             raise (being_deleted if deleted else already_exists)(resource.plural, resource.group, name)
         strategy.prepare_create(resource, obj)
+        self._empty_status(resource, obj)
         admission.admit(self.store, target, obj)
         return Outcome(self._store(resource, obj, options.dry_run), code=201, warnings=warnings)
+
+    def _empty_status(self, resource: Resource, obj: Obj) -> None:
+        """A kind with a status shows it from the start, with the zeros that Go always writes."""
+        status = compiled(schema_name(*_stored_kind(resource))).fields.get("status")
+        if "status" in resource.subresources and status is not None and "status" not in obj:
+            obj["status"] = decode({}, status, Report(resource.kind, resource.version))
 
     def restore(self, obj: Obj) -> None:
         """Load an object as it is: its times, uid and status are kept, what is missing is filled in."""

@@ -10,17 +10,19 @@ from urllib.parse import unquote
 import orjson
 import yaml
 
+from jfsnb.sandbox.api import protobuf
 from jfsnb.sandbox.api.resources import Resource, find, groups_known
 from jfsnb.sandbox.api.status import Cause, Failure, bad_request, no_such_resource, unsupported_media_type
 
 Obj = dict[str, Any]
-BODY_TYPES = ["application/json", "application/yaml"]
+BODY_TYPES = ["application/json", "application/yaml", protobuf.MEDIA_TYPE]
 PATCH_TYPES = [
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
     "application/apply-patch+yaml",
 ]
+MOST_NODES = 500_000
 MAX_BODY = 3 * 1024 * 1024  # a real server's limit for resource requests
 
 
@@ -142,6 +144,8 @@ def read_body(raw: bytes, content_type: str) -> Any:
     kind = media_type(content_type)
     if kind in ("", "application/json"):
         return read_json(raw)
+    if kind == protobuf.MEDIA_TYPE:
+        return protobuf.read(raw)
     if kind in ("application/yaml", "application/x-yaml"):
         return read_yaml(raw)
     raise unsupported_media_type(BODY_TYPES)
@@ -161,17 +165,30 @@ def read_yaml(raw: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass  # YAML that begins with a flow mapping
     try:
-        return _plain(yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except (yaml.YAMLError, ValueError, RecursionError, UnicodeDecodeError) as error:
+        return _plain(yaml.load(raw, Loader=_Loader), [MOST_NODES])
+    except (yaml.YAMLError, ValueError, RecursionError, AttributeError, TypeError) as error:
         raise bad_request(f"error decoding YAML: {str(error).splitlines()[0]}") from None
 
 
-def _plain(value: Any) -> Any:
-    """YAML's own types (dates, keys that are no text) as JSON has them."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Without YAML 1.1's dates: a time is a text, as in JSON."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, form) for tag, form in forms if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, forms in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+def _plain(value: Any, left: list[int]) -> Any:
+    """YAML as JSON has it: keys are texts; aliases may not multiply it beyond measure."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise ValueError("too many nodes")
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): _plain(v, left) for k, v in value.items()}
     if isinstance(value, list):
-        return [_plain(v) for v in value]
+        return [_plain(v, left) for v in value]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return str(value)

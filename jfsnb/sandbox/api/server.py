@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from jfsnb.sandbox.api import discovery, lists, views, watches
+from jfsnb.sandbox.api import discovery, lists, openapi, views, watches
 from jfsnb.sandbox.api.authentication import Authenticator, static_users
 from jfsnb.sandbox.api.negotiation import View, accepted
 from jfsnb.sandbox.api.registry import DeleteOptions, Outcome, Registry
@@ -117,6 +117,9 @@ class ApiServer:
             found = discovery.document(path, request.headers.get("Accept", ""))
             if found is not None:
                 return _json(found[0], content_type=found[1])
+            described = openapi.document(path)
+            if described is not None:
+                return _json(described)
         target = parse_path(path)
         authorize(user, target)
         query = request.query
