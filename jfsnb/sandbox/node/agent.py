@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -126,7 +127,8 @@ class Agent:
         for directory, files in rootfs.needs_shadow(request["files"]).items():
             key = (request["image"], directory)
             if key not in self.shadows:
-                target = f"{noderoot.PRIVATE}/shadows/{len(self.shadows)}"
+                target = tempfile.mkdtemp(prefix="shadow-", dir=noderoot.PRIVATE)
+                os.chmod(target, 0o755)
                 rootfs.shadow(directory, files, target)
                 self.shadows[key] = target
             found[directory] = self.shadows[key]

@@ -155,9 +155,13 @@ def short_name(reference: str) -> str:
 
 
 def host_directories() -> tuple[str, ...]:
-    """Directories of the machine that images take files from; a live node sees them read-only."""
+    """Directories of the machine that images take files from; a live node sees them read-only.
+
+    The cache is made when there is none: clients may come into it later.
+    """
+    cache_directory().mkdir(parents=True, exist_ok=True)
     wanted = {sys.prefix, sys.base_prefix, str(Path(jfsnb.__file__).parent), str(cache_directory())}
-    return tuple(sorted(os.path.abspath(path) for path in wanted if os.path.isdir(path)))
+    return tuple(sorted(os.path.abspath(path) for path in wanted))
 
 
 def _image(

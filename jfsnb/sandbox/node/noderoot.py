@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -30,27 +31,26 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "fuse")
 
 
 def write_plain_files(root: Path) -> None:
-    """Make the directories and files of the node that are no mounts."""
+    """Make the directories and files of the node that are no mounts; those that are there already stay."""
     for name in DIRECTORIES:
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in ("tmp", "var/tmp"):
         (root / name).chmod(0o1777)
-    if not (root / "var/run").is_symlink():
-        (root / "var/run").symlink_to("../run")
-    for name in USERLAND:
-        host = Path("/", name)
-        if host.is_symlink():
-            (root / name).symlink_to(os.readlink(host).lstrip("/"))
-        elif host.is_dir():
-            (root / name).mkdir(exist_ok=True)
+    links = {"var/run": "../run", "etc/mtab": "../proc/self/mounts"}
+    links |= {name: os.readlink(f"/{name}").lstrip("/") for name in USERLAND if os.path.islink(f"/{name}")}
+    for name, points_to in links.items():
+        with contextlib.suppress(FileExistsError):
+            (root / name).symlink_to(points_to)
+    for name in userland_directories():
+        (root / name).mkdir(exist_ok=True)
     for name in ETC_FILES:
         if os.path.exists(f"/etc/{name}"):
             shutil.copyfile(f"/etc/{name}", root / "etc" / name)
     for name in ETC_DIRECTORIES:
         if os.path.isdir(f"/etc/{name}"):
             (root / "etc" / name).mkdir(exist_ok=True)
-    (root / "etc/updatedb.conf").write_text(UPDATEDB, encoding="utf-8")
-    (root / "etc/mtab").symlink_to("../proc/self/mounts")
+    if not (root / "etc/updatedb.conf").exists():
+        (root / "etc/updatedb.conf").write_text(UPDATEDB, encoding="utf-8")
 
 
 def mount_everything(root: str, store: str, host_directories: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ class Process:
     """Made by ``Runtime.run`` and ``Runtime.exec``.
 
     Args:
-        pid: process id on this machine.
+        pid: process id on this machine; -1 when it ended at once.
         exited: its exit code; 128 + N when signal N ended it. Everything that it wrote was handed over before.
         agent_fds: what the agent passes on to the process; closed here once it has.
     """
@@ -44,9 +44,11 @@ class Process:
 
     async def started(self, pidfd: int) -> str:
         """Wait until the program runs; the reason when it cannot be started."""
-        self._pidfd = pidfd
         self.pid = _pid_of(pidfd)
+        self._pidfd = pidfd
         self._close_agent_fds()
+        if self.exited.done():  # it was faster than the agent's answer was read
+            self._close_pidfd()
         reason = ""
         while message := await self._next_status():
             reason = message.get("error", reason)
@@ -92,9 +94,7 @@ class Process:
         if not self._tty and self._input >= 0:
             os.close(self._input)
             self._input = -1
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
+        self._close_pidfd()
         if not self.exited.done():
             self.exited.set_result(code)
 
@@ -146,6 +146,11 @@ class Process:
         os.close(fd)
         if fd == self._input:
             self._input = -1
+
+    def _close_pidfd(self) -> None:
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
 
     def _close_agent_fds(self) -> None:
         for fd in self.agent_fds:

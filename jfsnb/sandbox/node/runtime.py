@@ -237,7 +237,8 @@ class Runtime:
         except OSError as error:
             del self._processes[process_id]
             process.abandon()
-            raise StartError(failed.format(error.strerror or error)) from error
+            where = f"{error.filename}: " if error.filename else ""
+            raise StartError(failed.format(f"{where}{error.strerror or error}")) from error
         reason = await process.started(pidfds[0])
         if reason:
             await process.exited

@@ -51,18 +51,18 @@ def detect(force: str | None = None) -> Tier:
     results = {userns: _try_containers(userns) for userns in (True,)}
     if results[True].fuse != "ok":
         results[False] = _try_containers(userns=False)
-    return _choose(results, cap)
+    return choose(results, cap)
 
 
 @dataclass(frozen=True)
-class _Trial:
+class Trial:
     """``ok`` or what went wrong."""
 
     containers: str
     fuse: str
 
 
-def _choose(results: dict[bool, _Trial], cap: str) -> Tier:
+def choose(results: dict[bool, Trial], cap: str) -> Tier:
     how = {True: "in a user namespace", False: "as root of this machine"}
     no_fuse = next((t.fuse for t in results.values() if t.containers == "ok"), "")
     if platform.machine() != CLIENT_MACHINE:
@@ -80,11 +80,11 @@ def _choose(results: dict[bool, _Trial], cap: str) -> Tier:
     return Tier("recorded", False, f"Nothing is executed: this machine does not allow containers ({why}).")
 
 
-def _try_containers(userns: bool) -> _Trial:
+def _try_containers(userns: bool) -> Trial:
     """Make namespaces as the node agent does, then mount a FUSE file system as a client does."""
     report = _in_child(lambda say: _make_namespaces(userns, say))
     containers, _, fuse = report.partition("\n")
-    return _Trial(containers or "the trial ended without a word", fuse or "not tried")
+    return Trial(containers or "the trial ended without a word", fuse or "not tried")
 
 
 def _make_namespaces(userns: bool, say: Callable[[str], None]) -> None:
