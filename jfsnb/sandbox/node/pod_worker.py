@@ -1,0 +1,313 @@
+"""The life of one Pod on its node: volumes, containers, the end, and what the API server is told about it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+
+import aiohttp
+
+from jfsnb.sandbox.client import ApiError, Obj
+from jfsnb.sandbox.node.containers import Container
+from jfsnb.sandbox.node.context import NodeContext
+from jfsnb.sandbox.node.grace import Grace
+from jfsnb.sandbox.node.hosts import hosts_file
+from jfsnb.sandbox.node.news import News
+from jfsnb.sandbox.node.runtime import BindMount
+from jfsnb.sandbox.node.status import PodView, pod_status, stamp
+from jfsnb.sandbox.node.volumes.paths import log_directory, outside, pod_directory
+from jfsnb.sandbox.node.volumes.pod_volumes import PodVolumes
+
+DEADLINE = "Pod was active on the node longer than the specified deadline"
+RETRY_SECONDS = 0.2
+log = logging.getLogger(__name__)
+
+
+class PodWorker:
+    """Runs one Pod from its binding to the final delete.
+
+    Args:
+        node: the node's services.
+        pod: the Pod object.
+        ip: an address for it; not used with hostNetwork.
+    """
+
+    def __init__(self, node: NodeContext, pod: Obj, ip: str) -> None:
+        self.node, self.obj, self.uid = node, pod, str(pod["metadata"]["uid"])
+        spec = pod["spec"]
+        self.host_network = bool(spec.get("hostNetwork"))
+        self.ip = node.ip if self.host_network else ip
+        self.resync = News()
+        self.volumes = PodVolumes(self)
+        self.containers = [
+            Container(self, c, "sidecar" if c.get("restartPolicy") == "Always" else "init")
+            for c in spec.get("initContainers") or ()
+        ]
+        self.containers += [Container(self, c, "main") for c in spec["containers"]]
+        self._start_time = stamp()
+        self._sandbox_ready = self._ended = self._stopped = False
+        self._reason = self._message = ""
+        self._grace: Grace | None = None
+        self._stop_wanted, self._delete_wanted = asyncio.Event(), asyncio.Event()
+        self._gone = asyncio.Event()
+        self._dirty, self._writing = asyncio.Event(), asyncio.Lock()
+        self._sent: Obj = {}
+
+    # ------------------------------------------------------------ facts
+
+    @property
+    def all_specs(self) -> list[Obj]:
+        return [*(self.obj["spec"].get("initContainers") or ()), *self.obj["spec"]["containers"]]
+
+    @property
+    def has_inits(self) -> bool:
+        return bool(self.obj["spec"].get("initContainers"))
+
+    @property
+    def hostname(self) -> str:
+        if self.host_network:
+            return self.node.name
+        return str(self.obj["spec"].get("hostname") or self.obj["metadata"]["name"])[:63]
+
+    @property
+    def grace_seconds(self) -> float:
+        """What a container gets to stop when nobody asks for less."""
+        seconds = self.obj["spec"].get("terminationGracePeriodSeconds")
+        return 30.0 if seconds is None else float(seconds)
+
+    @property
+    def log_directory(self) -> Path:
+        meta = self.obj["metadata"]
+        return outside(self.node.root, log_directory(meta["name"], meta["namespace"], self.uid))
+
+    def container(self, name: str) -> Container | None:
+        return next((c for c in self.containers if c.name == name), None)
+
+    def facts(self) -> Obj:
+        """The Pod with its addresses, as the downward API shows them."""
+        ips = {"hostIP": self.node.ip, "hostIPs": [{"ip": self.node.ip}]}
+        ips |= {"podIP": self.ip, "podIPs": [{"ip": self.ip}]}
+        return {**self.obj, "status": {**(self.obj.get("status") or {}), **ips}}
+
+    def own_mounts(self, container: Container) -> tuple[BindMount, ...]:
+        """What the kubelet itself puts into a container: /etc/hosts and the termination message."""
+        result = []
+        taken = {m["mountPath"].rstrip("/") for m in container.spec.get("volumeMounts") or ()}
+        if not self.host_network and "/etc/hosts" not in taken:
+            result.append(BindMount(f"{pod_directory(self.uid)}/etc-hosts", "/etc/hosts"))
+        message = outside(self.node.root, container.termination_file)
+        message.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        message.write_bytes(b"")
+        message.chmod(0o666)
+        target = container.spec.get("terminationMessagePath") or "/dev/termination-log"
+        return (*result, BindMount(container.termination_file, target))
+
+    def shared_pid(self, container: Container) -> str | None:
+        """With shareProcessNamespace, the first container that runs owns the processes of all (there is no pause)."""
+        if not self.obj["spec"].get("shareProcessNamespace"):
+            return None
+        return next((c.id for c in self.containers if c is not container and c.process is not None), None)
+
+    # ------------------------------------------------------------ what the API server says
+
+    def update(self, pod: Obj) -> None:
+        """The Pod changed. New annotations or labels make an immediate resync, as every change does in a kubelet."""
+        old, self.obj = self.obj, pod
+        meta = pod["metadata"]
+        if any(meta.get(k) != old["metadata"].get(k) for k in ("annotations", "labels")):
+            self.resync.tell()
+        if meta.get("deletionTimestamp"):
+            self._delete_wanted.set()
+            self._ask_to_stop(float(meta.get("deletionGracePeriodSeconds") or 0))
+
+    def removed(self) -> None:
+        """The object is gone, perhaps by force: end without saying anything more to the API server."""
+        self._gone.set()
+        self._delete_wanted.set()
+        self._ask_to_stop(1.0)
+
+    def _ask_to_stop(self, seconds: float) -> None:
+        if self._grace is None:
+            self._grace = Grace(seconds)
+        self._grace.shorten(seconds)
+        self._stop_wanted.set()
+
+    # ------------------------------------------------------------ life
+
+    async def run(self) -> None:
+        """From now until the Pod is gone."""
+        if self.obj["metadata"].get("deletionTimestamp"):
+            self.update(self.obj)
+        writer, deadline = asyncio.create_task(self._keep_status()), self._deadline()
+        try:
+            await self._live_until_stopped()
+            await self._stop_containers()
+            self._stopped = True
+            await self._send_status()
+            await self.volumes.unmount()
+            await self._delete_wanted.wait()
+            await self._remove()
+        finally:
+            if deadline is not None:
+                deadline.cancel()
+            writer.cancel()
+
+    def _deadline(self) -> asyncio.TimerHandle | None:
+        seconds = self.obj["spec"].get("activeDeadlineSeconds")
+        return None if seconds is None else asyncio.get_running_loop().call_later(float(seconds), self._too_long)
+
+    def _too_long(self) -> None:
+        if not self._ended:
+            self._reason, self._message = "DeadlineExceeded", DEADLINE
+            self.node.event(self.obj, "Normal", "DeadlineExceeded", DEADLINE)
+            self._ask_to_stop(self.grace_seconds)
+
+    async def _live_until_stopped(self) -> None:
+        self.changed()
+        living = asyncio.create_task(self._live())
+        asked = asyncio.create_task(self._stop_wanted.wait())
+        try:
+            await asyncio.wait([living, asked], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+            living.cancel()
+            await asyncio.wait([living])
+        self._ended = True
+        if not living.cancelled() and living.exception() is not None:
+            raise living.exception()  # type: ignore[misc]
+
+    async def _live(self) -> None:
+        """Until no container is to be started any more."""
+        await self.volumes.mount()
+        self._prepare()
+        sidecars: list[asyncio.Task[None]] = []
+        try:
+            for container in self.containers:
+                if container.kind == "init":
+                    await container.supervise()
+                    if container.record.exit_code != 0:
+                        return
+                elif container.kind == "sidecar":
+                    sidecars.append(asyncio.create_task(container.supervise()))
+                    await container.up.wait()
+            async with asyncio.TaskGroup() as group:
+                for container in self.containers:
+                    if container.kind == "main":
+                        group.create_task(container.supervise())
+        finally:
+            for task in sidecars:
+                task.cancel()
+            if sidecars:
+                await asyncio.wait(sidecars)
+
+    def _prepare(self) -> None:
+        self._sandbox_ready = True
+        hosts = outside(self.node.root, f"{pod_directory(self.uid)}/etc-hosts")
+        hosts.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        hosts.write_text(hosts_file(self.obj, self.hostname, self.ip), encoding="utf-8")
+        self.changed()
+
+    async def _stop_containers(self) -> None:
+        """First everything but the sidecars, then these one after the other, the last one started first."""
+        if self._grace is None:
+            self._grace = Grace(self.grace_seconds)
+        grace = self._grace
+        first = [c for c in self.containers if c.kind != "sidecar"]
+        await asyncio.gather(*(self._stop(c, grace) for c in first))
+        for container in reversed([c for c in self.containers if c.kind == "sidecar"]):
+            await self._stop(container, grace)
+        if all(c.record.complete or c.record.container_id for c in self.containers if c.kind != "main"):
+            for container in self.containers:
+                container.never_started()
+
+    async def _stop(self, container: Container, grace: Grace) -> None:
+        if container.process is not None:
+            container.event("Normal", "Killing", f"Stopping container {container.name}")
+            await container.stop(grace)
+
+    async def _remove(self) -> None:
+        """The final delete, once nothing of the Pod is left on the node."""
+        meta = self.obj["metadata"]
+        self.node.objects.forget(self.uid)
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0, "preconditions": {"uid": self.uid}}
+        path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
+        while not self._gone.is_set():
+            try:
+                await self.node.api.delete(path, body)
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    log.warning("delete %s: %s", path, error)
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            break
+        await self._gone.wait()  # finalizers may keep the object
+
+    # ------------------------------------------------------------ status
+
+    def changed(self) -> None:
+        """Something that the status shows is different now."""
+        self._dirty.set()
+
+    async def _keep_status(self) -> None:
+        while True:
+            await self._dirty.wait()
+            await self._send_status()
+
+    def view(self) -> PodView:
+        return PodView(
+            [c.record for c in self.containers],
+            self.node.ip,
+            self._start_time,
+            self._sandbox_ready,
+            self.ip if self._sandbox_ready else "",
+            self._ended,
+            self._stopped,
+            self._reason,
+            self._message,
+        )
+
+    async def _send_status(self) -> None:
+        """Bring the API server's status up to date; several changes in between become one."""
+        async with self._writing:
+            while not self._gone.is_set():
+                self._dirty.clear()
+                status = pod_status(self._with_sent_conditions(), self.view(), stamp())
+                if status == self._sent or await self._patch_status(status):
+                    return
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _with_sent_conditions(self) -> Obj:
+        """The Pod as the API server has it, and what it may not have sent back yet."""
+        if not self._sent:
+            return self.obj
+        status = self.obj.get("status") or {}
+        mine = {c["type"]: c for c in self._sent["conditions"]}
+        others = [c for c in status.get("conditions") or () if c["type"] not in mine]
+        return {**self.obj, "status": {**status, "conditions": [*mine.values(), *others]}}
+
+    async def _patch_status(self, status: Obj) -> bool:
+        """Send a status; whether there is nothing more to try."""
+        meta = self.obj["metadata"]
+        gone = {key: None for key in self._sent.keys() - status.keys()}
+        body = {"metadata": {"uid": self.uid}, "status": {**status, **gone}}
+        path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
+        try:
+            await self.node.api.patch(path, body)
+        except ApiError as error:
+            if error.status not in (404, 409, 422):
+                log.warning("status of %s: %s", meta["name"], error)
+                return False
+            return True  # the Pod is gone, or another one has its name
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
+        self._sent = status
+        return True
+
+    async def refresh(self, cache: dict[tuple[str, str, str], Obj | None] | None = None) -> None:
+        """Bring projected volumes up to date."""
+        if not self._stopped:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await self.volumes.refresh(cache)
