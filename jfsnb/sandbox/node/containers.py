@@ -155,6 +155,8 @@ class Container:
             mounts=(*mounts, *pod.own_mounts(self)),
             share_pid_with=pod.shared_pid(self),
             read_only_root=bool(security.get("readOnlyRootFilesystem")),
+            stdin=bool(self.spec.get("stdin")),
+            tty=bool(self.spec.get("tty")),
         )
 
     async def _launch(self, image: Image, spec: ContainerSpec) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfsnb.sandbox.client import ApiClient, EventRecorder, Obj
 from jfsnb.sandbox.node.objects import Objects
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from jfsnb.sandbox.node.csi_plugins import CsiPlugins
     from jfsnb.sandbox.node.images import ImageStore
     from jfsnb.sandbox.node.runtime import Runtime
@@ -56,6 +55,11 @@ class NodeContext:
     def root(self) -> Path:
         """The node's root directory, seen from outside."""
         return self.runtime.node_root
+
+    @property
+    def inside(self) -> Path:
+        """The same with everything that is mounted in the node; FUSE mounts deny access to this process."""
+        return Path(f"/proc/{self.runtime.agent_pid}/root")
 
     def event(self, pod: Obj, kind: str, reason: str, message: str, container: str = "", init: bool = False) -> None:
         """Record an event about a Pod, or about one of its containers."""

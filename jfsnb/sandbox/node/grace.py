@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 
 class Grace:
@@ -31,7 +32,7 @@ class Grace:
         """Until the time is up."""
         await self._over.wait()
 
-    async def wait(self, what: asyncio.Future[object]) -> bool:
+    async def wait(self, what: asyncio.Future[Any]) -> bool:
         """Until ``what`` is done or the time is up; whether it is done. Does not cancel it."""
         limit = asyncio.ensure_future(self._over.wait())
         try:

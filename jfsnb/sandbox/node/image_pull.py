@@ -50,9 +50,7 @@ class Puller:
         except ImageNotFound as error:
             return await self._failed(name, error.what)
         took = go_milliseconds(asyncio.get_running_loop().time() - begun)
-        container.event(
-            "Normal", "Pulled", f'Successfully pulled image "{name}" in {took} ({took} including waiting)'
-        )
+        container.event("Normal", "Pulled", f'Successfully pulled image "{name}" in {took} ({took} including waiting)')
         return image
 
     async def _never(self, name: str) -> None:

@@ -55,7 +55,10 @@ async def run_kubelet(kubeconfig: Path, node: str, state: Path, tier: Tier, stop
             plugins = CsiPlugins(api, node, runtime.node_root)
             seconds = float(os.environ.get("JFSNB_KUBELET_SYNC_SECONDS") or SYNC_SECONDS)
             where = urlsplit(api.server)
-            service = {"KUBERNETES_SERVICE_HOST": where.hostname or "", "KUBERNETES_SERVICE_PORT": str(where.port or 443)}
+            service = {
+                "KUBERNETES_SERVICE_HOST": where.hostname or "",
+                "KUBERNETES_SERVICE_PORT": str(where.port or 443),
+            }
             service["KUBERNETES_SERVICE_PORT_HTTPS"] = service["KUBERNETES_SERVICE_PORT"]
             context = NodeContext(
                 node, node_address(node), api, recorder, runtime, images, plugins, service, resources()[1], seconds
@@ -151,9 +154,9 @@ class Kubelet:
             worker.update(pod)
             if annotated:
                 self._refresh_soon(worker)
-        elif (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
-            self._begin(uid, pod)
-        elif pod["metadata"].get("deletionTimestamp"):
+            return
+        ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        if not ended or pod["metadata"].get("deletionTimestamp"):
             self._begin(uid, pod)
 
     def _begin(self, uid: str, pod: Obj) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import platform
@@ -141,8 +142,6 @@ async def heartbeat(api: ApiClient, node: Obj, taken: datetime | None = None) ->
 async def keep_alive(api: ApiClient, node: Obj) -> None:
     """Renew the Lease until cancelled."""
     while True:
-        try:
+        with contextlib.suppress(ApiError, aiohttp.ClientError, OSError, TimeoutError):  # the next may get through
             await heartbeat(api, node)
-        except (ApiError, aiohttp.ClientError, OSError, TimeoutError):
-            pass  # the next one may get through
         await asyncio.sleep(RENEW_SECONDS)

@@ -91,6 +91,11 @@ class PodWorker:
         ips |= {"podIP": self.ip, "podIPs": [{"ip": self.ip}]}
         return {**self.obj, "status": {**(self.obj.get("status") or {}), **ips}}
 
+    def as_seen_here(self) -> Obj:
+        """The Pod with its latest status, sent or not."""
+        status = pod_status(self._with_sent_conditions(), self.view(), stamp())
+        return {"kind": "Pod", "apiVersion": "v1", **self.obj, "status": status}
+
     def own_mounts(self, container: Container) -> tuple[BindMount, ...]:
         """What the kubelet itself puts into a container: /etc/hosts and the termination message."""
         result = []
@@ -231,7 +236,12 @@ class PodWorker:
         """The final delete, once nothing of the Pod is left on the node."""
         meta = self.obj["metadata"]
         self.node.objects.forget(self.uid)
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0, "preconditions": {"uid": self.uid}}
+        body = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "gracePeriodSeconds": 0,
+            "preconditions": {"uid": self.uid},
+        }
         path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
         while not self._gone.is_set():
             try:
@@ -291,7 +301,7 @@ class PodWorker:
     async def _patch_status(self, status: Obj) -> bool:
         """Send a status; whether there is nothing more to try."""
         meta = self.obj["metadata"]
-        gone = {key: None for key in self._sent.keys() - status.keys()}
+        gone = dict.fromkeys(self._sent.keys() - status.keys())
         body = {"metadata": {"uid": self.uid}, "status": {**status, **gone}}
         path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
         try:

@@ -186,7 +186,9 @@ def _initialized(view: PodView) -> Obj:
         return _condition(True, "PodCompleted")
     missing = [c.name for c in inits if not c.complete and not (c.kind == "sidecar" and _later_began(c, view))]
     if missing:
-        return _condition(False, "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(missing)}]")
+        return _condition(
+            False, "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(missing)}]"
+        )
     return _condition(True)
 
 
@@ -214,7 +216,7 @@ def _gates(pod: Obj, present: dict[str, Obj]) -> Obj | None:
         return None
     texts = [
         f'corresponding condition of pod readiness gate "{g}" '
-        + ('does not exist.' if g not in present else "is not true.")
+        + ("does not exist." if g not in present else "is not true.")
         for g in missing
     ]
     return _condition(False, "ReadinessGatesNotReady", ", ".join(texts))

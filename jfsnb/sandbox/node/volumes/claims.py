@@ -1,4 +1,4 @@
-"""What stands behind a Pod's volumes: a persistentVolumeClaim leads to a PersistentVolume, which leads to its source."""
+"""What stands behind a Pod's volumes: a claim leads to a PersistentVolume, which leads to its source."""
 
 from __future__ import annotations
 

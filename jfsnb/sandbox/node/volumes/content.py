@@ -54,7 +54,9 @@ def sources(volume: Obj) -> list[tuple[str, Obj]]:
 
 def object_name(kind: str, source: Obj) -> str:
     """The name of the ConfigMap or Secret; a secret volume calls it ``secretName``."""
-    return str(source.get("secretName") or source.get("name") or "") if kind == "secret" else str(source.get("name", ""))
+    return (
+        str(source.get("secretName") or source.get("name") or "") if kind == "secret" else str(source.get("name", ""))
+    )
 
 
 def files(pod: Obj, volume: Obj, objects: Objects) -> dict[str, File]:
@@ -99,7 +101,9 @@ def _keyed(pod: Obj, kind: str, source: Obj, objects: Objects, mode: int) -> dic
         if item["key"] in data:
             result[item["path"]] = File(data[item["key"]], int(item.get("mode") or mode))
         elif not optional:
-            raise VolumeError(f"references non-existent {'secret' if kind == 'secret' else 'config'} key: {item['key']}")
+            raise VolumeError(
+                f"references non-existent {'secret' if kind == 'secret' else 'config'} key: {item['key']}"
+            )
     return result
 
 
@@ -118,7 +122,7 @@ def _downward(pod: Obj, item: Obj, objects: Objects, mode: int) -> File:
         else:
             ref = item["resourceFieldRef"]
             everyone = [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]
-            owner = next((c for c in everyone if c["name"] == ref.get("containerName")), {})
+            owner: Obj = next((c for c in everyone if c["name"] == ref.get("containerName")), {})
             value = downward.resource(owner, ref, objects.allocatable)
     except downward.UnknownField as error:
         raise VolumeError(str(error)) from None

@@ -83,7 +83,7 @@ class PodVolumes:
         if source.kind == "csi":
             return await csi.publish(self._node, self._pod.facts(), source)
         if source.kind == "hostPath":
-            return self._host_path(source.spec["hostPath"])
+            return await self._host_path(source.spec["hostPath"])
         if source.kind == "emptyDir":
             return await self._empty_dir(source)
         path = volume_directory(self._pod.uid, source.kind, source.name)
@@ -109,15 +109,13 @@ class PodVolumes:
         group = (self._pod.obj["spec"].get("securityContext") or {}).get("fsGroup")
         return None if group is None else int(group)
 
-    def _host_path(self, spec: Obj) -> str:
-        path, kind = posixpath.normpath(spec["path"]), spec.get("type") or ""
-        there = outside(self._node.root, path)
-        if kind == "DirectoryOrCreate" or (not kind and not there.exists() and not self._node.runtime.has(path)):
-            there.mkdir(mode=0o755, parents=True, exist_ok=True)
-        elif kind == "FileOrCreate":
-            there.touch(mode=0o644)
-        elif kind in HOST_PATH_CHECKS and not self._node.runtime.has(path):
+    async def _host_path(self, spec: Obj) -> str:
+        path, kind = posixpath.normpath(str(spec["path"])), spec.get("type") or ""
+        if kind in ("", "DirectoryOrCreate", "FileOrCreate"):
+            await self._node.runtime.make_path(path, directory=kind != "FileOrCreate")
+        elif kind in HOST_PATH_CHECKS:
             check, complaint = HOST_PATH_CHECKS[kind]
+            there = outside(self._node.inside, path)
             if not there.exists() or not check(there.stat().st_mode):
                 raise VolumeError(f"hostPath type check failed: {path} {complaint}")
         return path
@@ -151,7 +149,7 @@ class PodVolumes:
             source = self._sources[mount["name"]]
             result.append(
                 BindMount(
-                    self._below(mount, env),
+                    await self._below(mount, env),
                     mount["mountPath"],
                     bool(mount.get("readOnly")) or source.read_only or source.kind in PROJECTED,
                     mount.get("mountPropagation") or "None",
@@ -159,7 +157,7 @@ class PodVolumes:
             )
         return tuple(sorted(result, key=lambda m: m.target.count("/")))
 
-    def _below(self, mount: Obj, env: Mapping[str, str]) -> str:
+    async def _below(self, mount: Obj, env: Mapping[str, str]) -> str:
         root = self._paths[mount["name"]]
         sub = mount.get("subPath") or expand(mount.get("subPathExpr") or "", env)
         if not sub:
@@ -169,9 +167,7 @@ class PodVolumes:
         if self._sources[mount["name"]].kind in PROJECTED:
             return self._real_file(root, sub)
         path = f"{root}/{posixpath.normpath(sub)}"
-        there = self._node.runtime.seen(path)
-        if not there.exists():
-            there.mkdir(mode=0o777, parents=True, exist_ok=True)
+        await self._node.runtime.make_path(path, mode=0o777)
         return path
 
     def _real_file(self, root: str, sub: str) -> str:

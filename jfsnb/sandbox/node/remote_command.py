@@ -1,0 +1,89 @@
+"""exec and attach: a process's streams on a client's channels."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+
+from jfsnb.sandbox.node.channels import CLOSE, RESIZE, STDERR, STDIN, STDOUT, Channels, exited, failure, success
+from jfsnb.sandbox.node.containers import Container
+from jfsnb.sandbox.node.runtime import Process, StartError
+
+CHANNEL = {"stdout": STDOUT, "stderr": STDERR}
+Output = asyncio.Queue["tuple[str, bytes] | None"]
+
+
+async def run_exec(channels: Channels, container: Container, command: list[str], stdin: bool, tty: bool) -> None:
+    """Run a command in a container for a client.
+
+    Args:
+        channels: the client.
+        container: running.
+        command: argv.
+        stdin: pass the client's input on.
+        tty: give the command a terminal.
+    """
+    output: Output = asyncio.Queue()
+    try:
+        process = await container.exec(
+            command, on_output=lambda stream, data: output.put_nowait((stream, data)), stdin=stdin, tty=tty
+        )
+    except StartError as error:
+        return await channels.finish(failure(f"error executing command in container: {error}"))
+    process.exited.add_done_callback(lambda _: output.put_nowait(None))
+    connected = await _serve(channels, output, lambda: _input(channels, process))
+    if connected:
+        await channels.finish(exited(process.exited.result()))
+    elif tty:
+        await process.signal(signal.SIGHUP)  # a terminal that is gone; other commands run on, as on a real node
+
+
+async def run_attach(channels: Channels, container: Container) -> None:
+    """Connect a client to the container's first process."""
+    process, log = container.process, container.log
+    if process is None or log is None:
+        return await channels.finish(failure(f"container {container.name} is not running"))
+    output: Output = asyncio.Queue()
+    log.listeners.add(output)
+    try:
+        if await _serve(channels, output, lambda: _input(channels, process)):
+            await channels.finish(success())
+    finally:
+        log.listeners.discard(output)
+
+
+async def _serve(channels: Channels, output: Output, read: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+    """Pass output on until its end and input meanwhile; False when the client went away before."""
+    reading = asyncio.create_task(read())
+    writing = asyncio.create_task(_output(channels, output))
+    try:
+        await asyncio.wait([reading, writing], return_when=asyncio.FIRST_COMPLETED)
+        return writing.done() and writing.exception() is None
+    finally:
+        for task in (reading, writing):
+            task.cancel()
+        await asyncio.gather(reading, writing, return_exceptions=True)
+
+
+async def _output(channels: Channels, output: Output) -> None:
+    await channels.send(STDOUT, b"")  # tells the client that it is connected
+    while (item := await output.get()) is not None:
+        await channels.send(CHANNEL[item[0]], item[1])
+
+
+async def _input(channels: Channels, process: Process) -> None:
+    """Until the client closes the connection."""
+    async for channel, data in channels.messages():
+        with contextlib.suppress(BrokenPipeError):  # the process does not read any more
+            if channel == STDIN:
+                await process.write_stdin(data)
+            elif channel == CLOSE and data[:1] == bytes([STDIN]):
+                await process.close_stdin()
+            elif channel == RESIZE:
+                size = orjson.loads(data)
+                process.resize(int(size.get("Height", 24)), int(size.get("Width", 80)))
