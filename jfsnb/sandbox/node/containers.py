@@ -20,7 +20,8 @@ from jfsnb.sandbox.node.handlers import Target, act
 from jfsnb.sandbox.node.image_pull import Puller
 from jfsnb.sandbox.node.logs import ContainerLog
 from jfsnb.sandbox.node.probes import KINDS, Prober
-from jfsnb.sandbox.node.runtime import ContainerSpec, Process, StartError
+from jfsnb.sandbox.node.process import Process
+from jfsnb.sandbox.node.runtime import ContainerSpec, StartError
 from jfsnb.sandbox.node.security import Identity, identity
 from jfsnb.sandbox.node.status import NEVER_STARTED, ContainerRecord, stamp
 from jfsnb.sandbox.node.volumes.content import VolumeError
@@ -268,7 +269,7 @@ class Container:
             self.event("Warning", "FailedPreStopHook", "PreStopHook failed")
 
     def _stop_signal(self) -> int:
-        name = (self.spec.get("lifecycle") or {}).get("stopSignal")
+        name = str((self.spec.get("lifecycle") or {}).get("stopSignal"))
         return int(signal.Signals[name]) if name in signal.Signals.__members__ else int(signal.SIGTERM)
 
     def never_started(self) -> None:

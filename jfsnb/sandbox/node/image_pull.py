@@ -42,13 +42,15 @@ class Puller:
                 return image
         except ImageNotFound:
             if policy == "Never":
-                return await self._never(name)
+                await self._never(name)
+                return None
         container.event("Normal", "Pulling", f'Pulling image "{name}"')
         begun = asyncio.get_running_loop().time()
         try:
             image = await asyncio.to_thread(images.pull, name)
         except ImageNotFound as error:
-            return await self._failed(name, error.what)
+            await self._failed(name, error.what)
+            return None
         took = go_milliseconds(asyncio.get_running_loop().time() - begun)
         container.event("Normal", "Pulled", f'Successfully pulled image "{name}" in {took} ({took} including waiting)')
         return image

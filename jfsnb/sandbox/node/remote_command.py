@@ -12,7 +12,8 @@ import orjson
 
 from jfsnb.sandbox.node.channels import CLOSE, RESIZE, STDERR, STDIN, STDOUT, Channels, exited, failure, success
 from jfsnb.sandbox.node.containers import Container
-from jfsnb.sandbox.node.runtime import Process, StartError
+from jfsnb.sandbox.node.process import Process
+from jfsnb.sandbox.node.runtime import StartError
 
 CHANNEL = {"stdout": STDOUT, "stderr": STDERR}
 Output = asyncio.Queue["tuple[str, bytes] | None"]
