@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 from pathlib import Path
 
 import aiohttp
@@ -235,6 +236,8 @@ class PodWorker:
     async def _remove(self) -> None:
         """The final delete, once nothing of the Pod is left on the node."""
         meta = self.obj["metadata"]
+        for leftover in (outside(self.node.root, pod_directory(self.uid)), self.log_directory):
+            await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
         self.node.objects.forget(self.uid)
         body = {
             "kind": "DeleteOptions",
