@@ -110,7 +110,7 @@ def load(text: str) -> DriverConfig:
     document = goyaml.parse(text)
     fitter = schema.Fitter(document)
     data = fitter.fit(document.value, schema.CONFIG) or {}
-    raw = _case_folded_list(document.value)
+    raw = list_key(document.value)
     entries = []
     for index, fields in enumerate(data.pop("mountPodPatch", None) or []):
         path = (raw, index)
@@ -119,7 +119,8 @@ def load(text: str) -> DriverConfig:
     return DriverConfig(data, tuple(entries), tuple(fitter.unknown), repeated)
 
 
-def _case_folded_list(value: Any) -> str:
+def list_key(value: Any) -> str:
+    """How mountPodPatch is spelt in this data; the driver folds case, and of several spellings the last one counts."""
     keys = sorted(k for k in value if k.lower() == "mountpodpatch") if isinstance(value, dict) else []
     return keys[-1] if keys else "mountPodPatch"
 

@@ -56,18 +56,27 @@ def parse(text: str) -> Document:
     Raises:
         ConfigInvalid: not YAML; the message is worded like the driver's log line.
     """
-    try:
-        loader = _Loader(text)
-        try:
-            node = loader.get_node() if loader.check_node() else None
-        finally:
-            loader.dispose()
-    except yaml.YAMLError as error:
-        raise _invalid(error) from error
+    node = compose(text)
     document = Document(None)
     if node is not None:
         document.value = _value(node, (), document, frozenset())
     return document
+
+
+def compose(text: str) -> yaml.Node | None:
+    """The node tree of the first document, with positions; None when there is nothing in it.
+
+    Raises:
+        ConfigInvalid: not YAML.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            return loader.get_node() if loader.check_node() else None
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, RecursionError) as error:
+        raise _invalid(error) from error
 
 
 def resolve(text: str) -> Any:
@@ -160,7 +169,7 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _invalid(error: yaml.YAMLError) -> ConfigInvalid:
+def _invalid(error: Exception) -> ConfigInvalid:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     where = f"line {mark.line + 1}: " if mark else ""

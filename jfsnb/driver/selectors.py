@@ -64,7 +64,11 @@ class PvcSelector:
     @property
     def ignores_labels(self) -> bool:
         """matchStorageClassName is set beside labels, which the driver then never looks at (§8.3)."""
-        return bool(self.match_storage_class and (self.labels.match_labels or self.labels.match_expressions))
+        return bool(self.match_storage_class) and not self.has_no_labels
+
+    @property
+    def has_no_labels(self) -> bool:
+        return self.labels == LabelSelector()
 
     def explain(self, pvc: Mapping[str, Any] | None) -> Match:
         """Evaluate against a PVC object; None when it is not known."""
@@ -82,7 +86,7 @@ class PvcSelector:
         found = self.labels.explain(pvc.get("metadata", {}).get("labels") or {})
         if not found.matched:
             return Match(False, f"pvcSelector.{found.why}")
-        if named and self.labels == LabelSelector():
+        if named and self.has_no_labels:
             return Match(True, named)
         return Match(True, " and ".join(filter(None, [named, f"pvcSelector {found.why}"])))
 
