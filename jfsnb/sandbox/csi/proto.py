@@ -207,11 +207,22 @@ def stub(channel: grpc.aio.Channel, service: str) -> Any:
     )
 
 
-def unix_channel(path: str) -> grpc.aio.Channel:
-    """A channel to a unix socket (path of at most 107 bytes); HTTP proxies of the environment do not apply."""
-    return grpc.aio.insecure_channel(
-        f"unix:{path}", options=[("grpc.enable_http_proxy", 0), ("grpc.default_authority", "localhost")]
-    )
+def unix_channel(path: str, caller: str = "") -> grpc.aio.Channel:
+    """A channel to a unix socket; HTTP proxies of the environment do not apply.
+
+    Args:
+        path: at most 107 bytes.
+        caller: who calls, for the driver's trace: the first word of the user agent, for example ``kubelet``.
+    """
+    options: list[tuple[str, Any]] = [("grpc.enable_http_proxy", 0), ("grpc.default_authority", "localhost")]
+    if caller:
+        options.append(("grpc.primary_user_agent", caller))
+    return grpc.aio.insecure_channel(f"unix:{path}", options=options)
+
+
+def code_name(code: grpc.StatusCode) -> str:
+    """A status code as Go prints it: ``InvalidArgument``."""
+    return "".join(word.capitalize() for word in code.name.split("_"))
 
 
 def secret_free(message: Message) -> dict[str, Any]:

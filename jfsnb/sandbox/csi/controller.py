@@ -1,0 +1,55 @@
+"""The CSI controller process: ``python -m jfsnb.sandbox.csi.controller``, in StatefulSet juicefs-csi-controller."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from typing import Any
+
+from jfsnb.sandbox.client import ApiClient
+from jfsnb.sandbox.csi import proto
+from jfsnb.sandbox.csi.cluster import Cluster
+from jfsnb.sandbox.csi.config_file import ConfigFile
+from jfsnb.sandbox.csi.controller_service import ControllerService
+from jfsnb.sandbox.csi.identity import VERSION, IdentityService
+from jfsnb.sandbox.csi.klog import Logger
+from jfsnb.sandbox.csi.mount_controller import MountController
+from jfsnb.sandbox.csi.provisioner import Provisioner
+from jfsnb.sandbox.csi.resizer import Resizer
+from jfsnb.sandbox.csi.server import listen, load_config, options, until_stopped
+
+log = Logger("main")
+
+
+async def serve(endpoint: str, config: ConfigFile, provision: bool) -> None:
+    """Run until SIGTERM.
+
+    Args:
+        provision: run the built-in provisioner (``--provisioner=true``, Helm's default).
+    """
+    async with ApiClient.in_cluster() as api:
+        cluster = Cluster(api, os.environ["JUICEFS_MOUNT_NAMESPACE"])
+        services: dict[str, object] = {
+            "csi.v1.Identity": IdentityService(),
+            "csi.v1.Controller": ControllerService(cluster),
+        }
+        server = await listen(endpoint, services)
+        log.info("Listening for connection on address", address=endpoint, version=VERSION)
+        async with proto.unix_channel(endpoint.removeprefix("unix:"), caller="csi-provisioner") as channel:
+            work: list[Coroutine[Any, Any, None]] = [config.follow(), MountController(cluster).run()]
+            if provision:
+                stub = proto.stub(channel, "csi.v1.Controller")
+                provisioner = Provisioner(cluster, stub)
+                Resizer(cluster, provisioner.claims, stub)
+                work.append(provisioner.run())
+            await until_stopped(work, [server])
+
+
+def main() -> None:
+    given = options()
+    asyncio.run(serve(given.endpoint, load_config(given.config), given.provisioner == "true"))
+
+
+if __name__ == "__main__":
+    main()
