@@ -26,7 +26,7 @@ from jfsnb.sandbox.node.volumes.content import VolumeError
 from jfsnb.sandbox.node.volumes.paths import KUBELET, outside
 
 REGISTRY = f"{KUBELET}/plugins_registry"
-REGISTRATION = "pluginregistration.v1.Registration"
+REGISTRATION = "pluginregistration.Registration"
 CALL_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
@@ -154,6 +154,7 @@ class CsiPlugins:
                 ("grpc.default_authority", "localhost"),
                 ("grpc.initial_reconnect_backoff_ms", 20),  # a driver binds its socket just before it listens
                 ("grpc.use_local_subchannel_pool", 1),
+                ("grpc.primary_user_agent", "kubelet"),  # the driver's trace tells who called
             ],
         )
         try:
