@@ -57,6 +57,13 @@ class Process:
 
     async def signal(self, number: int) -> None:
         """Send a signal; nothing happens when the process has ended."""
+        self._signal(number)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             if self._pidfd >= 0:
                 signal.pidfd_send_signal(self._pidfd, number)

@@ -167,7 +167,8 @@ class Runtime:
         """
         identity = (spec.uid, spec.gid)
         request = {"op": "run", **_describe(spec)}
-        process = await self._start(spec.id, request, on_output, spec.stdin, spec.tty, identity, CREATE_FAILED)
+        process = Process(on_output, spec.stdin, spec.tty, identity)
+        await self._start(spec.id, request, process, CREATE_FAILED)
         self._identities[spec.id] = identity
         process.exited.add_done_callback(lambda _: self._identities.pop(spec.id, None))
         return process
@@ -194,7 +195,7 @@ class Runtime:
         more = {"uid": uid, "env": dict(env) if env is not None else None, "tty": tty}
         request = {"op": "exec", "container": container_id, "id": process_id, "argv": list(argv), **more}
         failed = EXEC_FAILED.replace("{}", process_id, 1)
-        return await self._start(process_id, request, on_output, stdin, tty, identity, failed)
+        return await self._start(process_id, request, Process(on_output, stdin, tty, identity), failed)
 
     async def bind(self, source: str, target: str, *, recursive: bool = True, read_only: bool = False) -> None:
         """Bind-mount in the node; the target is made when it is not there. Raises OSError."""
@@ -220,17 +221,16 @@ class Runtime:
     async def _operate(self, operation: str, **args: Any) -> None:
         await self._call({"op": operation, "args": args})
 
-    async def _start(
-        self,
-        process_id: str,
-        request: wire.Message,
-        on_output: OnOutput,
-        stdin: bool,
-        tty: bool,
-        identity: tuple[int, int],
-        failed: str,
-    ) -> Process:
-        process = Process(on_output, stdin, tty, identity)
+    async def _start(self, process_id: str, request: wire.Message, process: Process, failed: str) -> Process:
+        """Have the agent start a process; when the caller gives up meanwhile, it is killed as soon as it is there."""
+        starting = asyncio.ensure_future(self._start_whole(process_id, request, process, failed))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(_kill_unwanted)
+            raise
+
+    async def _start_whole(self, process_id: str, request: wire.Message, process: Process, failed: str) -> Process:
         self._processes[process_id] = process
         try:
             _, pidfds = await self._call(request, process.agent_fds)
@@ -324,6 +324,11 @@ def _describe(spec: ContainerSpec) -> wire.Message:
         "read_only_root": spec.read_only_root,
         "tty": spec.tty,
     }
+
+
+def _kill_unwanted(starting: asyncio.Future[Process]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().kill()
 
 
 def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:

@@ -1,6 +1,8 @@
 """A JuiceFS client in a container, and who sees its mount."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +55,24 @@ def test_an_app_writes_through_a_mount_pod(on_node):
         await node.runtime.unmount(TARGET)
         await process.signal(signal.SIGTERM)
         assert await process.exited == 0
+        await node.mount_table(lambda points: not points)
+
+    on_node(test)
+
+
+@pytest.mark.skipif("JFSNB_TEST_CLIENT" not in os.environ, reason="JFSNB_TEST_CLIENT names no juicefs binary")
+def test_a_client_that_was_added_serves_a_volume(on_node):
+    async def test(node):
+        image = node.images.add("registry.example.com/mine:test", Path(os.environ["JFSNB_TEST_CLIENT"]), keep=False)
+        process, output = await mounted_pod(node, image.reference, env={"JFS_FOREGROUND": "1"})
+        app = (BindMount(VOLUME, "/jfs"),)
+        assert await node.sh("mountpoint -q /jfs && echo hello >/jfs/file && cat /jfs/file", mounts=app) == (
+            0,
+            "hello\n",
+        )
+        assert (await node.exec("c1", "juicefs", "--version"))[1] == f"juicefs version {image.client_version}\n"
+        await process.signal(signal.SIGTERM)
+        assert await process.exited == 0, output.text()
         await node.mount_table(lambda points: not points)
 
     on_node(test)

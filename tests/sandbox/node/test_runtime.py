@@ -248,6 +248,22 @@ def test_many_at_once(on_node):
     on_node(test)
 
 
+def test_a_start_that_nobody_waits_for_leaves_no_process(on_node):
+    async def test(node):
+        starts = [asyncio.ensure_future(node.start("sleep", "100", id=f"lost{n}")) for n in range(20)]
+        await asyncio.sleep(0)
+        for start in starts:
+            start.cancel()
+        await asyncio.gather(*starts, return_exceptions=True)
+        await node.sh("true")  # what was asked for before has begun by now
+        children = Path(f"/proc/{node.runtime.agent_pid}/task/{node.runtime.agent_pid}/children")
+        async with asyncio.timeout(10):
+            while children.read_text().split():
+                await asyncio.sleep(0)
+
+    on_node(test)
+
+
 def test_processes_are_shared_when_asked(on_node):
     async def test(node):
         _, output = await node.start("sh", "-c", "echo up; sleep 1234")
