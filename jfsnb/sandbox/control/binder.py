@@ -25,10 +25,16 @@ class VolumeBinder(Controller):
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
-        self.watch("persistentvolumeclaims")
+        self.watch("persistentvolumeclaims", self._of_claim)
         self.watch("persistentvolumes", self._of_volume)
         self.watch("storageclasses", self._of_class)
         self.watch("pods", self._of_pod)
+
+    @staticmethod
+    def _of_claim(claim: Obj) -> list[Key]:
+        """The claim, and its volume, which is released when the claim goes."""
+        name = spec_of(claim).get("volumeName")
+        return [key_of(claim), *([("", name)] if name else [])]
 
     def _of_volume(self, volume: Obj) -> list[Key]:
         """The volume itself, its claim, and the unbound claims of its class."""

@@ -37,9 +37,9 @@ class Kind:
 
     @property
     def resource(self) -> str:
-        """As status messages name it: ``configmaps``, ``deployments.apps``."""
+        """As the conditions of a namespace name it: ``configmaps.``, ``deployments.apps``."""
         group = self.group_version.partition("/")[0] if "/" in self.group_version else ""
-        return f"{self.plural}.{group}" if group else self.plural
+        return f"{self.plural}.{group}"
 
     def collection(self, namespace: str = "") -> str:
         inside = f"/namespaces/{namespace}" if self.namespaced and namespace else ""

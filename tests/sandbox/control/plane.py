@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import ssl
 import subprocess
 import sys
 import time
@@ -31,7 +32,9 @@ class Plane:
 
     def __init__(self, server: str, token: str, ca: Path) -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        self.http = httpx.Client(base_url=server, headers=headers, verify=str(ca), timeout=20)
+        self.http = httpx.Client(
+            base_url=server, headers=headers, verify=ssl.create_default_context(cafile=str(ca)), timeout=20
+        )
 
     def request(self, method: str, path: str, body: Any = None, kind: str = "application/json", **params: Any) -> Obj:
         """Raises AssertionError for anything but success."""
@@ -136,7 +139,7 @@ def control_plane(state: Path, world: str = "small") -> Iterator[Plane]:
 
 
 class PretendKubelet:
-    """Reports a node as ready and its Pods as running (or ended, as label ``pretend`` says); takes deleted ones away."""
+    """Reports a node as ready, its Pods as running (or as label ``pretend`` says), and takes deleted ones away."""
 
     def __init__(self, api: Any, node: str) -> None:
         self.api, self.node = api, node
