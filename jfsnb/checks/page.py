@@ -18,6 +18,8 @@ AREAS = {
     "END": "Shutdown",
     "BAS": "Bystanders",
     "TIER": "What the sandbox can prove",
+    "POD": "The smoke Pod on its way up",
+    "RUN": "The run itself",
 }
 
 

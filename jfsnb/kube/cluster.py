@@ -18,6 +18,7 @@ Obj = dict[str, Any]
 T = TypeVar("T")
 PAGE = 500
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 PATCH_TYPES = {"merge": "application/merge-patch+json", "json": "application/json-patch+json"}
 
 
@@ -85,6 +86,13 @@ class Cluster:
         """A whole collection; see ``pages``."""
         pages = self.pages(plural, namespace, labels=labels, fields=fields, metadata_only=metadata_only)
         return [item for page in pages for item in page]
+
+    def table(self, plural: str, namespace: str, name: str) -> tuple[Obj, ...]:
+        """One object as the columns that kubectl shows, wide ones included: one row, keyed by column name."""
+        path, what = path_of(plural, namespace, name), title_of(plural, namespace, name)
+        answer = self.transport.call("GET", path, {"includeObject": "None"}, accept=TABLE, what=what)
+        columns = [c["name"] for c in answer.get("columnDefinitions") or ()]
+        return tuple(dict(zip(columns, row["cells"], strict=False)) for row in answer.get("rows") or ())
 
     def create(self, obj: Obj, *, dry_run: bool = False) -> Obj:
         """Create an object as it is; ``dry_run`` asks the server whether it would take it."""
@@ -169,14 +177,28 @@ class Cluster:
         )
 
     def follow(
-        self, namespace: str, pod: str, container: str = "", *, seconds: float, tail: int | None = None
+        self,
+        namespace: str,
+        pod: str,
+        container: str = "",
+        *,
+        seconds: float,
+        tail: int | None = None,
+        after: str = "",
     ) -> LogFollower:
-        """A container's log as it grows, until the container ends."""
-        return LogFollower(self.transport, namespace, pod, container, seconds, tail)
+        """A container's log as it grows, until the container ends; see jfsnb.kube.logs."""
+        return LogFollower(self.transport, namespace, pod, container, seconds, tail, after)
 
-    def log(self, namespace: str, pod: str, container: str = "", *, tail: int | None = None) -> tuple[str, ...]:
+    def log_mark(self, namespace: str, pod: str, container: str = "") -> str:
+        """Time stamp of the last line so far, for ``follow(after=...)``; empty when there is no line yet."""
+        last = self.log(namespace, pod, container, tail=1, timestamps=True)
+        return last[-1].partition(" ")[0] if last else ""
+
+    def log(
+        self, namespace: str, pod: str, container: str = "", *, tail: int | None = None, timestamps: bool = False
+    ) -> tuple[str, ...]:
         """Lines that a container has written so far."""
-        query = {"container": container, "tailLines": tail}
+        query = {"container": container, "tailLines": tail, "timestamps": "true" if timestamps else None}
         what = f"the log of {title_of('pods', namespace, pod)}"
         response = self.transport.open(path_of("pods", namespace, pod, "log"), query, read_seconds=30, what=what)
         try:

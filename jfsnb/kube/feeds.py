@@ -71,9 +71,11 @@ class Feeds:
         """Add a watch; its items carry ``event``."""
         self._start(name, self._cluster.watch(plural, namespace, labels=labels, fields=fields, seconds=self.left))
 
-    def logs(self, name: str, namespace: str, pod: str, container: str = "", tail: int | None = None) -> None:
+    def logs(
+        self, name: str, namespace: str, pod: str, container: str = "", *, tail: int | None = None, after: str = ""
+    ) -> None:
         """Add a log that is followed; its items carry ``line``, and an ended one when the container has ended."""
-        self._start(name, self._cluster.follow(namespace, pod, container, seconds=self.left, tail=tail))
+        self._start(name, self._cluster.follow(namespace, pod, container, seconds=self.left, tail=tail, after=after))
 
     def __contains__(self, name: str) -> bool:
         return name in self._sources
@@ -100,7 +102,12 @@ class Feeds:
         Raises:
             JfsnbError: a source could not be read.
         """
-        while (left := self.left) > 0:
+        return self.within(self.left)
+
+    def within(self, seconds: float) -> Iterator[Item]:
+        """The same for at most so many seconds from now."""
+        until = time.monotonic() + seconds
+        while (left := min(until - time.monotonic(), self.left)) > 0:
             try:
                 item = self._items.get(timeout=left)
             except queue.Empty:

@@ -23,10 +23,18 @@ class LogFollower:
         container: empty where the Pod has only one.
         seconds: the iteration ends after so long, or with the container.
         tail: start with so many of the lines that are there already; None for all.
+        after: start after the line with this time stamp.
     """
 
     def __init__(
-        self, transport: Transport, namespace: str, pod: str, container: str, seconds: float, tail: int | None = None
+        self,
+        transport: Transport,
+        namespace: str,
+        pod: str,
+        container: str,
+        seconds: float,
+        tail: int | None = None,
+        after: str = "",
     ) -> None:
         self._transport = transport
         self._path = path_of("pods", namespace, pod, "log")
@@ -35,7 +43,7 @@ class LogFollower:
         self._deadline = time.monotonic() + seconds
         self._closed = threading.Event()
         self._response: Any = None
-        self._last = ""  # time stamp of the last line, to go on from there
+        self._last = after  # time stamp of the last line, to go on from there
 
     def close(self) -> None:
         """End the iteration, also while it waits for a line."""

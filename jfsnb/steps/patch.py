@@ -2,28 +2,162 @@
 
 from __future__ import annotations
 
-from jfsnb.steps.results import InForce, Patched, PatchPlan
-from jfsnb.steps.run import Run
+import contextlib
+from typing import Any
+
+from jfsnb.checks.client import another_than_baseline
+from jfsnb.checks.configured import caution, decides_for_image
+from jfsnb.driver import config as driver_config
+from jfsnb.driver.config_edit import Edit
+from jfsnb.driver.edit_effects import Mount, edit_warnings
+from jfsnb.errors import ConflictError, NotInCluster
+from jfsnb.kube.redact import redact_text
+from jfsnb.steps import affected, config, in_force, prepare
+from jfsnb.steps import driver as driver_facts
+from jfsnb.steps.driver import Driver, Volume
+from jfsnb.steps.in_force import wait_in_force
+from jfsnb.steps.journal import ANNOTATE, CONFIG
+from jfsnb.steps.model import Timeline
+from jfsnb.steps.results import Baseline, Patched, PatchPlan
+from jfsnb.steps.run import Run, atomic, part
+
+__all__ = ["apply", "plan", "wait_in_force"]
+Obj = dict[str, Any]
+BEFORE, AFTER = "config-before.yaml", "config-after.yaml"
 
 
+@part(PatchPlan)
 def plan(run: Run) -> PatchPlan:
-    """Current and future effective image for the smoke PVC, the smallest edit, and whom it affects. Changes nothing."""
-    raise NotImplementedError
+    """Current and future effective image for the smoke PVC, the smallest edit, and whom it affects. Changes nothing.
+
+    Raises:
+        CheckFailed: the image under test is the one that serves already, or another entry would win.
+        ConfigInvalid: config.yaml cannot be edited safely.
+    """
+    timeline = Timeline()
+    driver, volume, edit = _planned(run, timeline)
+    node = _node(run)
+    with timeline.measure("decide which image wins"):
+        now = driver_facts.decide_image(run.cluster, driver, driver.config(), volume, node)
+        then = driver_facts.decide_image(run.cluster, driver, driver_config.load(edit.after), volume, node)
+    with timeline.measure("preview whom it affects"):
+        everyone = affected.affected(run.cluster, driver, edit)
+        rows = affected.rows_of(run.cluster, driver, everyone)
+    warnings = edit_warnings(edit, driver.config_map, Mount(volume.claim, volume.pv, node), everyone)
+    image = run.settings.image
+    baseline_image = (run.recall(Baseline.PART) or {}).get("mount_image") or now.image
+    checks = [another_than_baseline(image, baseline_image), decides_for_image(then, image, volume.claim_name)]
+    if run.settings.keep and warnings:  # an edit that is undone at the end need not survive the next apply
+        checks.append(caution(warnings))
+    return run.require(
+        PatchPlan(
+            config_map=driver.config_name,
+            scope=run.settings.scope,
+            current_image=now.image,
+            current_why=now.provenance,
+            future_image=then.image,
+            future_why=then.provenance,
+            changed=edit.changed,
+            diff=redact_text(edit.diff),
+            affected=rows,
+            warnings=warnings,
+            planned_for=config.checksum(edit.before),
+            checks=tuple(checks),
+            timeline=tuple(timeline.entries),
+        )
+    )
 
 
+def _planned(run: Run, timeline: Timeline) -> tuple[Driver, Volume, Edit]:
+    settings = run.settings
+    driver = driver_facts.find_driver(run.cluster, settings.driver_namespace)
+    prepare.make_missing(run, timeline)
+    volume = prepare.bound_volume(run, timeline)
+    edit = config.plan_edit(driver.config_text, settings.scope, volume.claim_name, settings.image, volume.is_ce)
+    return driver, volume, edit
+
+
+def _node(run: Run) -> Obj | None:
+    """The node on which the smoke Pods run, as far as known."""
+    name = (run.recall(Baseline.PART) or {}).get("node")
+    return run.cluster.find("nodes", name=name) if name else None
+
+
+@part(Patched)
 def apply(run: Run) -> Patched:
     """Patch the ConfigMap, guarded by its resourceVersion; journal and backup come first.
 
     Raises:
-        ConflictError: somebody else changed it since the plan.
+        ConflictError: somebody else changed it since the plan, or in between.
     """
-    raise NotImplementedError
+    timeline, settings = Timeline(), run.settings
+    driver, volume, edit = _planned(run, timeline)
+    known = run.recall(PatchPlan.PART)
+    if known and known["planned_for"] != config.checksum(edit.before):
+        raise ConflictError(
+            f"ConfigMap {driver.namespace}/{driver.config_name} was changed by somebody else since the plan",
+            "look at the new plan, and apply that",
+        )
+    meta = driver.config_map["metadata"]
+    backup = run.folder / BEFORE
+    if not edit.changed:
+        result = Patched(config_map=driver.config_name, before=meta["resourceVersion"], after=meta["resourceVersion"])
+        return run.finish(result)
+    for path, text in ((backup, edit.before), (run.folder / AFTER, edit.after)):
+        with atomic(path) as sink:
+            sink.write(redact_text(text))
+    note = config.note_of(edit.before, settings.scope, volume.claim_name, settings.image, volume.is_ce)
+    key = config.note_key(run.id)
+    with timeline.measure("server-side dry run"):
+        config.patch(run.cluster, driver.config_map, edit, key, note, dry_run=True)
+    wanted = in_force.nodes_that_matter(run, driver)
+    marks = in_force.marks(run, driver, wanted)
+    hurried = _plan_hurry(run, wanted)
+    run.journal.plan(
+        CONFIG,
+        "configmaps",
+        meta["namespace"],
+        meta["name"],
+        scope=settings.scope,
+        claim=volume.claim_name,
+        image=settings.image,
+        is_ce=volume.is_ce,
+        before_sha256=config.checksum(edit.before),
+        after_sha256=config.checksum(edit.after),
+        backup=str(backup),
+    )
+    run.tell("change", f"patch config.yaml, scope {settings.scope}", f"configmap/{meta['name']}")
+    with timeline.measure("patch the ConfigMap"):
+        patched = config.patch(run.cluster, driver.config_map, edit, key, note)
+    with timeline.measure("annotate CSI node Pods, so that their kubelets sync at once"):
+        _hurry(run, hurried)
+    return run.finish(
+        Patched(
+            config_map=driver.config_name,
+            changed=True,
+            before=meta["resourceVersion"],
+            after=patched["metadata"]["resourceVersion"],
+            backup=str(backup),
+            marks=marks,
+            patched_at=in_force.now(),
+            timeline=tuple(timeline.entries),
+        )
+    )
 
 
-def wait_in_force(run: Run) -> InForce:
-    """Wait until every CSI node that matters has loaded the patched configuration.
+def _plan_hurry(run: Run, wanted: dict[str, Obj]) -> list[Obj]:
+    """Write down, before the patch, the annotations that follow it: undone in reverse, they hurry the way back too."""
+    for pod in wanted.values():
+        meta = pod["metadata"]
+        before = (meta.get("annotations") or {}).get(in_force.UPDATE_TIME)
+        run.journal.plan(ANNOTATE, "pods", meta["namespace"], meta["name"], key=in_force.UPDATE_TIME, before=before)
+    return list(wanted.values())
 
-    Raises:
-        CheckFailed: a driver rejected it. WaitTimeout: it is not in force in time.
-    """
-    raise NotImplementedError
+
+def _hurry(run: Run, pods: list[Obj]) -> None:
+    """As the dashboard does after saving the configuration (reference §2.7); without it the wait is only longer."""
+    for pod in pods:
+        meta = pod["metadata"]
+        patch = {"metadata": {"annotations": {in_force.UPDATE_TIME: in_force.now()}}}
+        with contextlib.suppress(NotInCluster, ConflictError):
+            run.cluster.patch("pods", meta["namespace"], meta["name"], patch)

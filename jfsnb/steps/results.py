@@ -5,8 +5,8 @@ Ages and durations are seconds. Columns of tables are listed after the field.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from jfsnb.steps.model import Result, Table
 
@@ -63,6 +63,7 @@ class Smoke(Result):
         image: of the app Pod, which says nothing about the client that serves it.
         claim, volume: the PVC and PV that it uses.
         mount_pod, mount_image: who serves it, by reference annotation.
+        mount_object: that Mount Pod's metadata, spec and status, without environment values.
         manifest: as it was created, YAML.
         wide: what ``kubectl get pod -o wide`` shows: NAME READY STATUS RESTARTS AGE IP NODE.
         events: columns at, type, reason, object, message, count.
@@ -79,6 +80,7 @@ class Smoke(Result):
     volume: str = ""
     mount_pod: str = ""
     mount_image: str = ""
+    mount_object: dict[str, Any] = field(default_factory=dict)
     manifest: str = ""
     wide: Table = ()
     events: Table = ()
@@ -159,6 +161,7 @@ class PatchPlan(Result):
         diff: unified diff of config.yaml, redacted.
         affected: columns claim, namespace, image_now, image_then, running_mount_pods.
         warnings: things to know before agreeing (ownership by Helm, drift, mutable tag ...).
+        planned_for: sha256 of the config.yaml that the plan is for.
     """
 
     STEP: ClassVar[str] = PATCH
@@ -175,6 +178,7 @@ class PatchPlan(Result):
     diff: str = ""
     affected: Table = ()
     warnings: tuple[str, ...] = ()
+    planned_for: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +188,8 @@ class Patched(Result):
     Args:
         before, after: resourceVersions.
         backup: path of config-before.yaml.
+        marks: node → time stamp of the last line in its CSI node's log before the patch.
+        patched_at: ISO 8601, UTC.
     """
 
     STEP: ClassVar[str] = PATCH
@@ -195,6 +201,8 @@ class Patched(Result):
     before: str = ""
     after: str = ""
     backup: str = ""
+    marks: dict[str, str] = field(default_factory=dict)
+    patched_at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +211,8 @@ class InForce(Result):
 
     Args:
         nodes: columns node, pod, file_seconds, reload_seconds, state, log_line; seconds count from the patch,
-            None where it has not happened; state is ``in force``, ``file only``, ``old`` or ``rejected``.
+            None where it has not happened; state is ``in force``, ``file only``, ``old``, ``rejected``,
+            ``unknown`` or ``not asked``.
     """
 
     STEP: ClassVar[str] = PATCH

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from jfsnb.checks.model import CheckResult, Verdict
+from jfsnb.checks.carried_out import not_carried_out
+from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.errors import CheckFailed, JfsnbError, UsageError, WaitTimeout
 from jfsnb.kube.cluster import Cluster
 from jfsnb.settings import Settings
@@ -19,6 +21,7 @@ from jfsnb.steps.journal import Journal
 from jfsnb.steps.model import Notify, Progress, Result
 
 R = TypeVar("R", bound=Result)
+P = ParamSpec("P")
 
 
 def _silent(_: Progress) -> None:
@@ -57,7 +60,7 @@ class Run:
         save(self.folder, result)
         return result
 
-    def require(self, result: R, part: str) -> R:
+    def require(self, result: R) -> R:
         """Keep the result; stop the run when it says that going on makes no sense.
 
         Raises:
@@ -73,13 +76,42 @@ class Run:
         ):
             bad = next((c for c in result.checks if c.verdict is verdict), None)
             if bad is not None:
-                raise error(f"{part}: {bad.title}: {bad.reason}", bad.next_action)
+                raise error(
+                    f"{bad.title}: no. {bad.reason}" if verdict is Verdict.FAIL else f"{bad.title}: {bad.reason}",
+                    bad.next_action,
+                )
         return result
 
     def recall(self, part: str) -> dict[str, Any] | None:
         """The kept data of an earlier part of this run (``to_dict()["data"]``), also from another process."""
         found = next((p for p in load(self.folder) if p["part"] == part), None)
         return found["data"] if found else None
+
+
+def part(
+    kind: type[R],
+) -> Callable[[Callable[Concatenate[Run, P], R]], Callable[Concatenate[Run, P], R]]:
+    """Mark a function as a part of a step: it is announced, and an error that ends it is kept as its result.
+
+    Args:
+        kind: the class of its result, which says which part it is.
+    """
+
+    def mark(function: Callable[Concatenate[Run, P], R]) -> Callable[Concatenate[Run, P], R]:
+        @functools.wraps(function)
+        def carry_out(run: Run, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            run.tell("step", kind.TITLE)
+            forget(run.folder, kind)
+            try:
+                return function(run, *args, **kwargs)
+            except JfsnbError as error:
+                if not any(p["part"] == kind.PART for p in load(run.folder)):
+                    save(run.folder, kind(checks=(not_carried_out(error),)))
+                raise
+
+        return carry_out
+
+    return mark
 
 
 def open_run(settings: Settings, cluster: Cluster, notify: Notify = _silent) -> Run:
@@ -113,6 +145,15 @@ def save(folder: Path, result: Result) -> None:
         json.dump(parts, sink, indent=1, ensure_ascii=False)
 
 
+def forget(folder: Path, kind: type[Result]) -> None:
+    """Drop an earlier result of a part that is about to be carried out again."""
+    path = folder / "results" / f"{kind.STEP}.json"
+    parts = _read(path)
+    if any(p["part"] == kind.PART for p in parts):
+        with atomic(path) as sink:
+            json.dump([p for p in parts if p["part"] != kind.PART], sink, indent=1, ensure_ascii=False)
+
+
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Any]:
     """A text file that appears under its name only when it is complete."""
@@ -138,8 +179,6 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def checks_of(parts: list[dict[str, Any]]) -> list[tuple[str, CheckResult]]:
     """(step, check) of kept parts, as objects again."""
-    from jfsnb.checks.model import Evidence
-
     return [
         (
             part["step"],

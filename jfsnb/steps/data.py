@@ -1,0 +1,128 @@
+"""The data really went through the Mount Pod: a nonce read back without the app Pod, and the client's access log."""
+
+from __future__ import annotations
+
+import shlex
+from concurrent.futures import ThreadPoolExecutor
+
+from jfsnb.checks import arrival, smoke
+from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.smoke import Copy
+from jfsnb.checks.tier import labelled
+from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.names import MOUNT_CONTAINER
+from jfsnb.errors import JfsnbError
+from jfsnb.steps import driver as driver_facts
+from jfsnb.steps.driver import Volume
+from jfsnb.steps.model import Row, Timeline
+from jfsnb.steps.results import Baseline, DataProof, Deployed
+from jfsnb.steps.run import Run, part
+from jfsnb.steps.serving import Smoked, smoked
+
+MOUNT = "/jfs"
+#: The access log gives its first lines about a second after it was opened; the app writes all the while.
+ACCESS_SECONDS = 3
+WRITES = 12
+
+
+@part(DataProof)
+def data(run: Run) -> DataProof:
+    """Read the nonce back through the Mount Pod, without the app Pod."""
+    timeline = Timeline()
+    known = smoked(run, Deployed.PART)
+    driver = driver_facts.find_driver(run.cluster, run.settings.driver_namespace)
+    volume = driver_facts.find_volume(run.cluster, known.namespace, known.claim)
+    serving = MountPod.from_object(run.cluster.get("pods", driver.namespace, known.mount_pod))
+    root = _root_in_mount_pod(serving, volume)
+    with timeline.measure("nonce: written, and read back by two routes"):
+        path, digest = _nonce(run, known)
+        relative = path.removeprefix(MOUNT)
+        written = _copy(run, "the app Pod itself", known.namespace, known.pod, "", path)
+        independent = _copy(run, "Mount Pod", serving.namespace, serving.name, MOUNT_CONTAINER, root + relative)
+        third = _third(run, path)
+    with timeline.measure("access log while the app Pod writes"):
+        name, lines = _access_log(run, known, serving)
+    checks = [
+        smoke.juicefs_mount(_mounts(run, known), MOUNT, known.pod),
+        smoke.nonce_read_back(digest, written, independent),
+        smoke.access_log_shows(lines, name, serving.name),
+    ]
+    rows = tuple(_row(c) for c in (written, independent, third) if isinstance(c, Copy))
+    return run.finish(
+        DataProof(routes=rows, checks=labelled(checks, run.cluster.tier), timeline=tuple(timeline.entries))
+    )
+
+
+def _row(copy: Copy) -> Row:
+    return {"route": copy.route, "pod": copy.pod, "path": copy.path, "sha256": copy.sha256, "size": copy.size}
+
+
+def _root_in_mount_pod(pod: MountPod, volume: Volume) -> str:
+    """Where the app's /jfs is in the Mount Pod: the mount path itself, or in shared mounts the volume's directory."""
+    sub = (volume.pv["spec"]["csi"].get("volumeAttributes") or {}).get("subPath", "") if pod.share_mode else ""
+    return f"{pod.command.mount_path}/{sub}".rstrip("/")
+
+
+def _nonce(run: Run, known: Smoked) -> tuple[str, str | Unreadable]:
+    """(path in the app Pod, sha256) of a nonce: the one the fast manifest keeps, else one that is written now."""
+    kept = arrival.kept_nonce(known.log)
+    if kept:
+        return kept
+    path = f"{MOUNT}/smoke-nonce-{known.pod}.txt"
+    script = (
+        f"n=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n'); echo $n > {shlex.quote(path)} && "
+        f"sync {shlex.quote(path)}; echo $n | sha256sum"
+    )
+    try:
+        answer = run.cluster.execute(known.namespace, known.pod, ["sh", "-c", script])
+    except JfsnbError as error:
+        return path, Unreadable(error.what)
+    digest = answer.stdout.split()
+    return path, digest[0] if answer.ok and digest else Unreadable(answer.stderr.strip() or "no checksum")
+
+
+def _copy(run: Run, route: str, namespace: str, pod: str, container: str, path: str) -> Copy | Unreadable:
+    command = ["sh", "-c", 'sha256sum < "$1" && wc -c < "$1"', "read", path]
+    try:
+        answer = run.cluster.execute(namespace, pod, command, container)
+    except JfsnbError as error:
+        return Unreadable(error.what)
+    words = answer.stdout.split()
+    if not answer.ok or len(words) < 3:
+        return Unreadable(f"{pod} cannot read {path}: {answer.stderr.strip() or answer.code}")
+    return Copy(route, pod, path, words[0], int(words[-1]))
+
+
+def _third(run: Run, path: str) -> Copy | Unreadable:
+    """The baseline Pod sees the same file system through the old client."""
+    try:
+        known = smoked(run, Baseline.PART)
+    except JfsnbError as error:
+        return Unreadable(error.what)
+    return _copy(run, "baseline Pod, through the old client", known.namespace, known.pod, "", path)
+
+
+def _mounts(run: Run, known: Smoked) -> str | Unreadable:
+    try:
+        answer = run.cluster.execute(known.namespace, known.pod, ["cat", "/proc/self/mounts"])
+    except JfsnbError as error:
+        return Unreadable(error.what)
+    return answer.stdout if answer.ok else Unreadable(answer.stderr.strip())
+
+
+def _access_log(run: Run, known: Smoked, serving: MountPod) -> tuple[str, list[str] | Unreadable]:
+    """(file name, access log lines) sampled in the Mount Pod while the app Pod writes a file of that name."""
+    name = f"access-{known.pod}.txt"
+    write = f"for i in $(seq {WRITES}); do echo $i > {MOUNT}/{name}; sleep 0.1; done; rm -f {MOUNT}/{name}"
+    sample = f'timeout {ACCESS_SECONDS} grep -m 1 -a -F -- "$2" "$1"'
+    read = ["sh", "-c", sample, "read", serving.command.access_log, name]
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(run.cluster.execute, serving.namespace, serving.name, read, MOUNT_CONTAINER)
+        try:
+            run.cluster.execute(known.namespace, known.pod, ["sh", "-c", write])
+            answer = reading.result()
+        except JfsnbError as error:
+            return name, Unreadable(error.what)
+    if answer.code not in (0, 1, 124):
+        return name, Unreadable(answer.stderr.strip() or f"exit code {answer.code}")
+    return name, answer.stdout.splitlines() or ["(other lines)"] if answer.code == 1 else answer.stdout.splitlines()

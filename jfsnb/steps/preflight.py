@@ -1,0 +1,183 @@
+"""Before anything is changed: is everything there that the run needs, and may these credentials do it?"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from jfsnb.checks import preflight as checks
+from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.serving import claim_bound
+from jfsnb.checks.tier import real_data_path
+from jfsnb.driver import names
+from jfsnb.errors import NotInCluster, PermissionMissing, SandboxError
+from jfsnb.kube import access
+from jfsnb.kube.cluster import Cluster
+from jfsnb.steps import driver as driver_facts
+from jfsnb.steps.driver import Driver
+from jfsnb.steps.model import Row, Timeline
+from jfsnb.steps.results import Preflight
+from jfsnb.steps.run import Run, part
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One thing that a run must be allowed to do.
+
+    Args:
+        verb, resource, namespace: as in RBAC; ``pods/exec`` for a subresource; empty namespace: cluster-wide.
+        needed_for: what the run does with it.
+        allowed: None when the cluster cannot tell.
+    """
+
+    verb: str
+    resource: str
+    namespace: str
+    needed_for: str
+    allowed: bool | None = None
+
+    @property
+    def words(self) -> str:
+        return f"{self.verb} {self.resource}" + (f" in {self.namespace}" if self.namespace else "")
+
+
+@part(Preflight)
+def preflight(run: Run) -> Preflight:
+    """Ask what could go wrong before anything is changed: driver, its mode, ConfigMap, claim, permission by permission.
+
+    Raises:
+        NotInCluster, PermissionMissing: with what is missing.
+        ConfigInvalid: config.yaml cannot be loaded.
+        CheckFailed, WaitTimeout: the run could not work.
+    """
+    timeline, settings, cluster = Timeline(), run.settings, run.cluster
+    with timeline.measure("find the driver"):
+        found = driver_facts.find_driver(cluster, settings.driver_namespace)
+    with timeline.measure("ask for permissions"):
+        permissions = ask(cluster, needed(settings.namespace, found.namespace, bool(settings.storage_class)))
+    csi_driver = cluster.find("csidrivers", name=names.DRIVER)
+    ready, _ = nodes_with_driver(cluster, found)
+    csi_nodes = cluster.list("csinodes")
+    allowed = {p.words: p.allowed is not False for p in permissions}
+    no_node = Unreadable("no Ready node has a CSI node Pod")
+    checks_found = [
+        real_data_path(cluster.tier, cluster.tier_reason),
+        checks.permissions(allowed),
+        checks.driver_installed(csi_driver, found.daemon_set),
+        checks.mount_pod_mode(found.deployment),
+        checks.config_known(found.deployment, settings.scope),
+        checks.config_loads(found.config_text),
+        checks.csi_nodes_ready(ready, found.node_pods if ready else no_node, csi_nodes),
+    ]
+    claim = settings.pvc
+    if settings.storage_class:
+        claim = f"a new one of StorageClass {settings.storage_class}"
+        if cluster.find("storageclasses", name=settings.storage_class) is None:
+            raise NotInCluster(
+                f"there is no StorageClass {settings.storage_class}", "set storage_class to an existing one"
+            )
+    else:
+        checks_found.append(_claim(cluster, settings.namespace, settings.pvc))
+    version = found.deployment.version
+    rows: list[Row] = [
+        {"what": what, "value": value}
+        for what, value in (
+            ("context", cluster.context),
+            ("API server", cluster.server),
+            ("Kubernetes", cluster.version),
+            ("sandbox tier", f"{cluster.tier}: {cluster.tier_reason}" if cluster.tier else "none: a real cluster"),
+            ("CSI driver", f"{found.namespace}, {found.deployment.image}"),
+            ("driver version", ".".join(map(str, version)) if version else "not told by its tag"),
+            ("mode", "process" if found.deployment.process_mode else "Mount Pods"),
+            ("ConfigMap", found.config_name),
+            ("claim", f"{settings.namespace}/{claim}"),
+            ("image under test", settings.image),
+        )
+    ]
+    result = Preflight(
+        cluster=tuple(rows),
+        permissions=tuple(asdict(p) for p in permissions),
+        checks=tuple(checks_found),
+        timeline=tuple(timeline.entries),
+    )
+    missing = [p.words for p in permissions if p.allowed is False]
+    if missing:
+        run.finish(result)
+        raise PermissionMissing(
+            f"these credentials may not do what the run needs: {', '.join(missing)}",
+            "apply the RBAC manifest for this scope, or use other credentials",
+        )
+    if cluster.tier == "recorded":
+        run.finish(result)
+        raise SandboxError(
+            f"this machine's sandbox runs nothing ({cluster.tier_reason})",
+            "run on Linux x86-64 with namespaces, or against a real cluster",
+        )
+    return run.require(result)
+
+
+def needed(namespace: str, driver_namespace: str, makes_claim: bool) -> tuple[Permission, ...]:
+    """The permissions of a run, each with what it is for."""
+    wanted = [
+        ("get", "nodes", "", "which nodes are Ready"),
+        ("get", "persistentvolumes", "", "the volume behind the claim"),
+        ("list", "pods", "", "finding the driver; previewing whom a patch affects"),
+        ("list", "persistentvolumeclaims", "", "previewing whom a patch affects"),
+        ("create", "pods", namespace, "smoke Pods"),
+        ("delete", "pods", namespace, "removing smoke Pods"),
+        ("watch", "pods", namespace, "following smoke Pods"),
+        ("get", "pods/log", namespace, "their logs"),
+        ("create", "pods/exec", namespace, "reading the client and data in the smoke Pod"),
+        ("watch", "events", namespace, "their events"),
+        ("create", "configmaps", namespace, "updatedb-config where it is missing"),
+        ("watch", "pods", driver_namespace, "following Mount Pods"),
+        ("get", "pods/log", driver_namespace, "logs of Mount Pods and CSI nodes"),
+        ("create", "pods/exec", driver_namespace, "the client that runs in a Mount Pod; config.yaml in a CSI node"),
+        ("patch", "pods", driver_namespace, "hurrying the kubelet by annotating CSI node Pods"),
+        ("patch", "configmaps", driver_namespace, "the driver's configuration"),
+    ]
+    if makes_claim:
+        wanted += [
+            ("create", "persistentvolumeclaims", namespace, "the claim"),
+            ("delete", "persistentvolumeclaims", namespace, "removing the claim"),
+        ]
+    return tuple(Permission(*row) for row in wanted)
+
+
+def ask(cluster: Cluster, permissions: tuple[Permission, ...]) -> tuple[Permission, ...]:
+    """The same permissions with the cluster's answers."""
+
+    def answer(permission: Permission) -> Permission:
+        plural, _, sub = permission.resource.partition("/")
+        return replace(
+            permission, allowed=access.permitted(cluster, permission.verb, plural, permission.namespace, sub)
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        return tuple(pool.map(answer, permissions))
+
+
+def nodes_with_driver(cluster: Cluster, driver: Driver) -> tuple[dict[str, Obj], dict[str, str]]:
+    """Nodes on which the driver can work now: node → its CSI node Pod; and the others with a word why not."""
+    ready_nodes = {n["metadata"]["name"] for n in cluster.list("nodes") if driver_facts.is_ready(n)}
+    ready: dict[str, Obj] = {}
+    others: dict[str, str] = {}
+    for pod in driver.node_pods:
+        node = pod["spec"].get("nodeName", "")
+        if node not in ready_nodes:
+            others[node] = "the node is not Ready"
+        elif not driver_facts.is_ready(pod) or pod["metadata"].get("deletionTimestamp"):
+            others[node] = "its CSI node Pod is not Ready"
+        else:
+            ready[node] = pod
+    return ready, others
+
+
+def _claim(cluster: Cluster, namespace: str, name: str) -> Any:
+    pvc = cluster.find("persistentvolumeclaims", namespace, name)
+    volume = ((pvc or {}).get("spec") or {}).get("volumeName")
+    pv = cluster.find("persistentvolumes", name=volume) if volume else None
+    return claim_bound(pvc, pv, f"{namespace}/{name}")
