@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from jfsnb.report.runner import Kernels
+
+sys.path.insert(0, str(Path(__file__).parent))  # for sample.py, which the tests share
 
 
 @pytest.fixture

@@ -1,0 +1,268 @@
+"""The command line. Heavy imports happen inside the commands, so that `jfsnb --help` is quick."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+import jfsnb
+from jfsnb.errors import JfsnbError
+
+
+def _told(command: Callable[..., Any]) -> Callable[..., None]:
+    """Errors raised on purpose become one message and their exit code; a returned number is the exit code."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except JfsnbError as error:
+            click.echo(f"{type(error).__name__}: {error}", err=True)
+            code = error.exit_code
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            code = 130
+        sys.exit(code or 0)
+
+    return wrapper
+
+
+def _options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options by name from the table below."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(names):
+            command = click.option(f"--{name}", **_OPTIONS[name])(command)
+        return command
+
+    return add
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "cluster": {"help": "A context of the kubeconfig, or 'sandbox' (the default)."},
+    "kubeconfig": {"type": click.Path(exists=True, dir_okay=False), "help": "Default: $KUBECONFIG or ~/.kube/config."},
+    "driver-namespace": {"help": "Where the CSI driver runs; found when not given."},
+    "namespace": {"help": "Where the smoke Pods go."},
+    "image": {"help": "The client image under test; the sandbox has a default."},
+    "scope": {
+        "type": click.Choice(["canary", "global"]),
+        "help": "canary: patch for the smoke claim only (default); global: for everybody.",
+    },
+    "pvc": {"help": "The claim to use."},
+    "storage-class": {"help": "Make a claim of this class instead."},
+    "profile": {"type": click.Choice(["fast", "article"]), "help": "The smoke manifest."},
+    "timeout": {"type": int, "help": "Seconds that any one wait may take."},
+    "keep": {"is_flag": True, "default": None, "help": "Leave Pods and configuration in place at the end."},
+    "run-id": {"help": "Made when not given."},
+    "outputs": {"type": click.Path(file_okay=False), "help": "Folder of the run folders (default: ./outputs)."},
+}
+_CLUSTER = ("cluster", "kubeconfig", "driver-namespace")
+_EVERYTHING = tuple(name for name in _OPTIONS if name != "outputs")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "JFSNB"})
+@click.version_option(jfsnb.__version__)
+def main() -> None:
+    """Prove which JuiceFS client serves a Pod: on a real cluster, or in a sandbox of real processes."""
+
+
+@main.command()
+@_options(*_EVERYTHING, "outputs")
+@click.option("-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="As in papermill.")
+@click.option("-f", "--parameters-file", type=click.Path(exists=True, dir_okay=False), help="YAML, as in papermill.")
+@click.option("--strict", is_flag=True, help="WARN ends with exit code 1, too.")
+@_told
+def run(
+    pairs: tuple[tuple[str, str], ...], parameters_file: str | None, strict: bool, outputs: str | None, **options: Any
+) -> Any:
+    """Run the five notebooks, then write report, run.json and junit.xml.
+
+    Without --cluster it works in a sandbox: the running one ('jfsnb sandbox up'), or one that is taken away at the end.
+
+    Exit codes: 0 PASS (and WARN without --strict), 1 FAIL, 2 wrong usage, 3 not judged, 130/143 after a signal.
+    """
+    if outputs:
+        os.environ["JFSNB_OUTPUTS"] = str(Path(outputs).absolute())
+    from jfsnb.commands.run import run as run_notebooks
+
+    values = {**_from_file(parameters_file), **dict(pairs)}
+    values |= {name: value for name, value in options.items() if value is not None}
+    return run_notebooks(values, strict)
+
+
+def _from_file(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    import yaml
+
+    from jfsnb.errors import UsageError
+
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path} holds no mapping", "write one parameter per line, name: value")
+    return values
+
+
+@main.command()
+@_options(*_CLUSTER)
+@click.option("--port", type=int, help="Of JupyterLab; a free one when not given.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@_told
+def lab(port: int | None, no_browser: bool, **options: Any) -> Any:
+    """Open the notebooks in JupyterLab, with a sandbox beside it that goes when JupyterLab ends."""
+    from jfsnb.commands.lab import lab as open_lab
+
+    return open_lab(_given(options), port, no_browser)
+
+
+@main.group()
+def sandbox() -> None:
+    """A small Kubernetes on this machine whose containers are real processes."""
+
+
+@sandbox.command()
+@click.option("--name", default="default", show_default=True)
+@click.option("--tier", type=click.Choice(["full", "namespaces", "recorded"]), help="At most this tier.")
+@click.option("--node", "nodes", multiple=True, help="A live node; may be repeated.")
+@_told
+def up(name: str, tier: str | None, nodes: tuple[str, ...]) -> None:
+    """Start one and keep it until 'down'."""
+    from jfsnb.commands.sandbox import describe
+    from jfsnb.sandbox import lifecycle
+
+    click.echo(describe(lifecycle.up(name, tier=tier, nodes=nodes)))
+
+
+@sandbox.command()
+@click.option("--probe", is_flag=True, help="Also show what this machine can do.")
+@_told
+def status(probe: bool) -> Any:
+    """Show the running ones."""
+    from jfsnb.commands.sandbox import show_status
+
+    return show_status(probe)
+
+
+@sandbox.command()
+@click.option("--name", default="default", show_default=True)
+@_told
+def down(name: str) -> Any:
+    """Stop one and remove everything it left."""
+    from jfsnb.sandbox import lifecycle
+
+    stopped = lifecycle.down(name)
+    click.echo(f"sandbox {name} is stopped" if stopped else f"no sandbox {name!r} was running")
+    return 0
+
+
+@sandbox.command("shell-env")
+@click.option("--name", default="default", show_default=True)
+@_told
+def shell_env(name: str) -> None:
+    """Print what a shell needs for kubectl: eval "$(jfsnb sandbox shell-env)"."""
+    from jfsnb.commands.sandbox import exports
+
+    click.echo(exports(name))
+
+
+@sandbox.group()
+def images() -> None:
+    """Client images that the sandbox knows."""
+
+
+@images.command("add")
+@click.argument("tag")
+@click.option("--client", required=True, type=click.Path(exists=True, dir_okay=False), help="A juicefs binary.")
+@_told
+def images_add(tag: str, client: str) -> None:
+    """Add a client binary under TAG; its version must not contradict the tag."""
+    from jfsnb.commands.sandbox import add_image
+
+    click.echo(add_image(tag, Path(client)))
+
+
+@images.command("list")
+@_told
+def images_list() -> None:
+    """List them."""
+    from jfsnb.commands.sandbox import list_images
+
+    click.echo(list_images())
+
+
+@main.command()
+@_options(*_CLUSTER)
+@_told
+def mounts(**options: Any) -> Any:
+    """List the Mount Pods: whom each serves, with which client, and what the configuration asks for."""
+    from jfsnb.commands.questions import mounts as list_mounts
+
+    return list_mounts(_given(options))
+
+
+@main.command()
+@click.argument("pod")
+@_options(*_CLUSTER, "namespace", "image")
+@click.option("--strict", is_flag=True, help="WARN ends with exit code 1, too.")
+@_told
+def verify(pod: str, strict: bool, **options: Any) -> Any:
+    """Which client serves POD, and is it the one that is asked for? Reads only."""
+    from jfsnb.commands.questions import verify as verify_pod
+
+    return verify_pod(pod, _given(options), strict)
+
+
+@main.command()
+@_options(*_CLUSTER, "namespace", "image", "scope", "pvc", "run-id")
+@click.option("--yes", is_flag=True, help="Apply it; without this only the plan is shown.")
+@_told
+def patch(yes: bool, **options: Any) -> Any:
+    """Show (and with --yes apply) the patch that puts an image in place; undo it with 'rollback'."""
+    from jfsnb.commands.questions import patch as patch_config
+
+    return patch_config(_given(options), yes)
+
+
+@main.command()
+@click.argument("run_id")
+@_options(*_CLUSTER, "outputs")
+@_told
+def rollback(run_id: str, outputs: str | None, **options: Any) -> Any:
+    """Undo what is left of a run, also of one that died."""
+    from jfsnb.commands.questions import rollback as roll_back
+
+    return roll_back(run_id, Path(outputs) if outputs else None, _given(options))
+
+
+@main.command()
+@_options(*_CLUSTER)
+@_told
+def doctor(**options: Any) -> Any:
+    """Look at the whole cluster: what is wrong with the driver, its configuration and its Mount Pods?"""
+    from jfsnb.commands.questions import doctor as look
+
+    return look(_given(options))
+
+
+@main.command()
+@_options("outputs")
+@click.argument("run_id", required=False)
+@_told
+def report(run_id: str | None, outputs: str | None) -> None:
+    """Make outputs/index.html anew, and the report of RUN_ID."""
+    from jfsnb.commands.reports import report as make_report
+
+    click.echo(make_report(Path(outputs or os.environ.get("JFSNB_OUTPUTS") or "outputs").absolute(), run_id))
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,257 @@
+"""`jfsnb run`: the notebooks in order, one run id, one folder; then clean-up, verdict and report, whatever happened."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TextIO
+
+import jfsnb
+from jfsnb.errors import JfsnbError, UsageError
+from jfsnb.report.interrupt import Interrupted, interruptible, undisturbed
+from jfsnb.report.parameters import declared, typed
+from jfsnb.report.progress import Progress, make_progress
+from jfsnb.report.record import CleanUp, ClusterFacts, record
+from jfsnb.report.runner import CELL_GRACE_SECONDS, Kernels, NotebookOutcome, not_run, run_notebook, title_of
+from jfsnb.settings import Settings
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+IN_A_RUN = ("01-csi-background", "02-build-image", "03-patch-config", "04-deploy-smoke-pod", "05-verify-mount-pod")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run happens.
+
+    Args:
+        facts: about the cluster.
+        sandbox: name of the sandbox; empty for a real cluster.
+        own: whether the sandbox was started for this run, and goes with it.
+    """
+
+    facts: ClusterFacts
+    sandbox: str = ""
+    own: bool = False
+
+
+def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = None) -> int:
+    """Run the five notebooks.
+
+    Args:
+        values: parameters, as text or typed.
+        strict: whether WARN ends with 1.
+        out: for progress; stderr when not given.
+
+    Returns:
+        The exit code (see `jfsnb.report.record.exit_code`).
+
+    Raises:
+        UsageError: a parameter that cannot be used, or a folder that cannot be written; nothing has been done then.
+    """
+    sources = [NOTEBOOKS / f"{name}.ipynb" for name in IN_A_RUN]
+    known = {name: parameter for source in sources for name, parameter in declared(source).items()}
+    settings = Settings.from_mapping(typed(values, known))
+    if not settings.is_sandbox and not settings.image:
+        raise UsageError("no image was given to test", "name the client image under test: --image")
+    _must_be_writable(settings.folder)
+    progress = make_progress(out or sys.stderr, [title_of(source) for source in sources])
+    started, clock = datetime.now(UTC), time.monotonic()
+    outcomes: list[NotebookOutcome] = []
+    place = Place(ClusterFacts(context=settings.cluster))
+    interrupted: Interrupted | None = None
+    clean_up = CleanUp(True, "nothing was begun, so nothing had to be undone")
+    with undisturbed() as ignored:
+        try:
+            with interruptible():
+                progress.say(f"run {settings.run_id}")
+                with _place(settings, progress) as place:
+                    try:
+                        _notebooks(sources, settings, place, progress, outcomes)
+                    except Interrupted as stop:
+                        interrupted = stop
+                        progress.say(f"{stop}: cleaning up")
+                    with undisturbed():
+                        clean_up = _clean_up(settings, place, outcomes, interrupted is not None)
+        except Interrupted as stop:
+            interrupted = interrupted or stop
+        finally:
+            progress.close()
+        del ignored
+        outcomes += [not_run(source, "the run ended before") for source in sources[len(outcomes) :]]
+        times = (
+            started.isoformat(timespec="milliseconds"),
+            datetime.now(UTC).isoformat(timespec="milliseconds"),
+            round(time.monotonic() - clock, 3),
+        )
+        return finish(settings, place.facts, outcomes, clean_up, times, strict, interrupted)
+
+
+def _must_be_writable(folder: Path) -> None:
+    try:
+        (folder / "results").mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {folder}: {error.strerror}", "choose another folder: --outputs, or JFSNB_OUTPUTS"
+        ) from error
+
+
+@contextlib.contextmanager
+def _place(settings: Settings, progress: Progress) -> Iterator[Place]:
+    """Connect to the cluster, or to a sandbox: the running one, or one of our own that goes at the end."""
+    engine = threading.Thread(target=importlib.import_module, args=("jfsnb.report.engine",), daemon=True)
+    engine.start()  # two seconds of imports, while the sandbox starts
+    from jfsnb.kube.connect import connect
+
+    if not settings.is_sandbox:
+        cluster = connect(settings)
+        yield Place(ClusterFacts(cluster.context, cluster.version, cluster.tier, cluster.tier_reason))
+        return
+    from jfsnb.sandbox import lifecycle
+
+    name = os.environ.get("JFSNB_SANDBOX", "default")
+    sandbox, own = lifecycle.find(name), False
+    if sandbox is None:
+        name, own = f"run-{settings.run_id}", True
+        sandbox = lifecycle.up(name, owner_pid=os.getpid())
+    try:
+        progress.say(f"sandbox {name}, tier {sandbox.tier}: {sandbox.tier_reason}")
+        cluster = connect(settings, kubeconfig=str(sandbox.kubeconfig), context=sandbox.context)
+        engine.join()
+        yield Place(ClusterFacts(cluster.context, cluster.version, sandbox.tier, sandbox.tier_reason), name, own)
+    finally:
+        if own:
+            with undisturbed():
+                lifecycle.down(name)
+
+
+def _notebooks(
+    sources: Sequence[Path], settings: Settings, place: Place, progress: Progress, outcomes: list[NotebookOutcome]
+) -> None:
+    """Run them in order, up to the first that does not pass; outcomes are added as they come."""
+    environment = {"JFSNB_HEADLESS": "1", "JFSNB_OUTPUTS": str(settings.outputs)}
+    environment |= {"JFSNB_SANDBOX": place.sandbox} if place.sandbox else {}
+    kernels = Kernels(environment)
+    try:
+        for number, source in enumerate(sources, 1):
+            watcher = progress.notebook(number)
+            kernel = kernels.take(source.parent)
+            if number < len(sources):
+                kernels.prepare(source.parent)
+            outcome = run_notebook(
+                source,
+                settings.folder / source.name,
+                {name: value for name, value in settings.parameters().items() if name in declared(source)},
+                kernel,
+                CELL_GRACE_SECONDS + 3 * settings.timeout,
+                watcher,
+            )
+            outcomes.append(outcome)
+            progress.done(outcome)
+            if outcome.verdict != "PASS":
+                return
+    finally:
+        kernels.close()
+
+
+def _clean_up(settings: Settings, place: Place, outcomes: Sequence[NotebookOutcome], interrupted: bool) -> CleanUp:
+    """What the notebooks themselves could not undo; a sandbox of our own is taken away whole."""
+    if place.own:
+        return CleanUp(True, "the sandbox was started for this run and was taken away with everything in it")
+    complete = not interrupted and len(outcomes) == len(IN_A_RUN) and all(o.verdict == "PASS" for o in outcomes)
+    if settings.keep and complete:
+        return CleanUp(True, f"kept, as asked; undo it later: jfsnb rollback {settings.run_id}")
+    from jfsnb.steps.journal import rollback
+
+    try:
+        done = rollback(connected(settings, place.sandbox), settings.run_id, settings.outputs)
+    except (JfsnbError, OSError) as error:
+        return CleanUp(False, f"could not look: {error}")
+    sentence = "nothing of the run is left in the cluster" if done.complete else "something of the run is left"
+    return CleanUp(done.complete, sentence, tuple(done.rows))
+
+
+def connected(settings: Settings, sandbox: str = "") -> Any:
+    """The cluster that the settings name; never starts a sandbox.
+
+    Raises:
+        ConnectionFailed: it does not answer, or there is no such sandbox.
+    """
+    from jfsnb.errors import ConnectionFailed
+    from jfsnb.kube.connect import connect
+
+    if not settings.is_sandbox:
+        return connect(settings)
+    from jfsnb.sandbox import lifecycle
+
+    name = sandbox or os.environ.get("JFSNB_SANDBOX", "default")
+    found = lifecycle.find(name)
+    if found is None:
+        raise ConnectionFailed(f"no sandbox {name!r} is running", "start one: jfsnb sandbox up; or name a --cluster")
+    return connect(settings, kubeconfig=str(found.kubeconfig), context=found.context)
+
+
+def finish(
+    settings: Settings,
+    cluster: ClusterFacts,
+    outcomes: Sequence[NotebookOutcome],
+    clean_up: CleanUp,
+    times: tuple[str, str, float],
+    strict: bool = False,
+    interrupted: Interrupted | None = None,
+) -> int:
+    """Write run.json, junit.xml, report.html and the index; print the verdict; hand back the exit code."""
+    from jfsnb.report.index import write_index
+    from jfsnb.report.junit import junit
+    from jfsnb.report.page import report_html
+    from jfsnb.report.redact import redact
+    from jfsnb.steps.run import load
+
+    folder = settings.folder
+    parts = redact(load(folder))
+    code = interrupted.exit_code if interrupted else None
+    parameters = {**settings.parameters(), "image": settings.image or _tested_image(parts)}
+    found = record(
+        settings.run_id, parameters, cluster, outcomes, parts, clean_up, versions(), times, strict, interrupted=code
+    )
+    found = redact(found)
+    (folder / "run.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "junit.xml").write_text(junit(found), encoding="utf-8")
+    report = folder / "report.html"
+    report.write_text(report_html(found, parts, folder), encoding="utf-8")
+    write_index(settings.outputs, jfsnb.__version__)
+    print(f"{found['verdict']}: {found['reason']}")
+    if found["next_action"]:
+        print(f"  -> {found['next_action']}")
+    print(f"{found['verdict']} {_short(report)}")
+    return int(found["exit_code"])
+
+
+def _tested_image(parts: Sequence[Mapping[str, Any]]) -> str:
+    return next((str(part["data"]["image"]) for part in parts if part["part"] == "build"), "")
+
+
+def versions() -> dict[str, str]:
+    """What ran here."""
+    names = ("kubernetes", "papermill", "nbclient", "jupyterlab", "pandas")
+    return {"jfsnb": jfsnb.__version__, "python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,117 @@
+"""Read-only questions from a notebook: connect once, then ask; answers show themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jfsnb.notebook import session
+from jfsnb.notebook.show import Shown
+from jfsnb.settings import Settings
+from jfsnb.views import html
+from jfsnb.views.diagrams import versions
+from jfsnb.views.frames import frame
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """A cluster to ask.
+
+    Args:
+        cluster: the connection.
+        settings: how it was reached, and which namespace is meant when none is given.
+    """
+
+    cluster: Any
+    settings: Settings
+
+    def _repr_html_(self) -> str:
+        return html.facts(
+            [("cluster", self.cluster.context), ("server", self.cluster.server), ("version", self.cluster.version)]
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that shows itself.
+
+    Args:
+        title: what was asked.
+        found: rows and checks.
+        picture: HTML above the table.
+    """
+
+    title: str
+    found: Any
+    picture: str = ""
+
+    @property
+    def frame(self) -> Any:
+        """The rows as a DataFrame."""
+        return frame(self.found.rows)
+
+    def _repr_html_(self) -> str:
+        checks = [check.to_dict() for check in self.found.checks]
+        told = html.folded(f"{len(checks)} checks", html.checks(checks)) if checks else ""
+        title = html.heading(self.title, str(self.found.verdict))
+        return title + self.picture + html.table(self.found.rows, caption=self.title) + told
+
+    def __repr__(self) -> str:
+        return f"{self.title}: {self.found.verdict}, {len(self.found.rows)} rows"
+
+
+def connect(namespace: Mapping[str, Any]) -> AtHand:
+    """Connect to the cluster that the notebook's parameters name.
+
+    Raises:
+        UsageError, ConnectionFailed: see `jfsnb.start`.
+    """
+    session.prepare_shell()
+    settings = session.settings_of(namespace)
+    return AtHand(session.connect(settings), settings)
+
+
+def doctor(at: AtHand) -> Answer:
+    """What is wrong in this cluster, the worst first."""
+    from jfsnb.steps import investigate
+
+    return Answer("What is wrong here", investigate.doctor(at.cluster, at.settings.driver_namespace))
+
+
+def mounts(at: AtHand) -> Answer:
+    """All Mount Pods and whom they serve."""
+    from jfsnb.steps import investigate
+
+    found = investigate.mounts(at.cluster, at.settings.driver_namespace)
+    return Answer("Who serves whom", found, versions(found.rows))
+
+
+def verify(at: AtHand, pod: str, image: str = "") -> Answer:
+    """Which client serves this Pod (``name`` or ``namespace/name``), and is it the one that is asked for?"""
+    from jfsnb.steps import investigate
+
+    namespace, _, name = pod.rpartition("/")
+    place = namespace or at.settings.namespace
+    found = investigate.verify(at.cluster, place, name, image, at.settings.driver_namespace)
+    return Answer(f"Who serves Pod {place}/{name}", found)
+
+
+def served_pods(at: AtHand) -> list[str]:
+    """Pods (``namespace/name``) that some Mount Pod serves."""
+    rows = mounts(at).found.rows
+    served = (name for row in rows for name in _names(row.get("serves")))
+    return sorted(set(served))
+
+
+def _names(value: Any) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [str(item) for item in value]
+    return [name.strip() for name in str(value or "").split(",") if name.strip()]
+
+
+def list_served(at: AtHand) -> Shown:
+    """The same as a table."""
+    names = served_pods(at)
+    rows = [{"pod": name} for name in names]
+    return Shown(html.table(rows, caption="Pods that a Mount Pod serves"), "\n".join(names) or "no Pod is served")

@@ -1,0 +1,96 @@
+"""What a cell shows while it works: what it waits for, and the last lines of what happened; no widget needed.
+
+One display is updated in place, at most twice a second. In a headless run its metadata tells the runner what is waited
+for, and its last state stays in the executed notebook.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from html import escape
+from typing import Any, Protocol
+
+from jfsnb.views import html
+
+PROGRESS_KEY = "jfsnb_progress"  # the runner looks for it (report/engine.py)
+SECONDS_BETWEEN_UPDATES = 0.5
+LINES_SHOWN = 8
+_SIGNS = {"step": "▸", "wait": "…", "event": "●", "log": "│", "change": "✎", "note": "·"}
+
+
+class Told(Protocol):
+    """One thing that a step tells while it runs (`jfsnb.steps.model.Progress`)."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+
+
+def _ipython_display(markup: str, text: str, waiting: str, handle: Any) -> Any:
+    """Show or update; returns the handle to update next time."""
+    from IPython import display as untyped
+
+    ipython: Any = untyped
+    bundle = {"text/html": markup, "text/plain": text}
+    metadata = {PROGRESS_KEY: waiting} if waiting else {}
+    if handle is None:
+        return ipython.display(bundle, raw=True, metadata=metadata, display_id=True)
+    ipython.update_display(bundle, raw=True, metadata=metadata, display_id=handle.display_id)
+    return handle
+
+
+class Live:
+    """Shows progress of the present cell.
+
+    Args:
+        show: how to display; the default is IPython's.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, show: Callable[[str, str, str, Any], Any] = _ipython_display, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._show, self._clock = show, clock
+        self.reset()
+
+    def reset(self) -> None:
+        """A new cell begins: the next thing told opens a new display."""
+        self._handle: Any = None
+        self._lines: list[Told] = []
+        self._waiting, self._begun, self._shown = "", 0.0, 0.0
+
+    def __call__(self, told: Told) -> None:
+        """Take note, and update the display when it is time."""
+        now = self._clock()
+        if not self._lines:
+            self._begun = now
+        self._lines.append(told)
+        if told.kind in ("wait", "step"):
+            self._waiting = told.text
+        if self._handle is None or told.kind == "wait" or now - self._shown >= SECONDS_BETWEEN_UPDATES:
+            self._shown = now
+            self._handle = self._show(self._markup(now), told.text, self._waiting, self._handle)
+
+    def close(self) -> None:
+        """The cell is done: fold what was shown."""
+        if self._handle is not None:
+            seconds = self._clock() - self._begun
+            title = f"what happened meanwhile: {len(self._lines)} lines, {seconds:.1f} s"
+            inner = html.block("\n".join(_line(told) for told in self._lines), title)
+            self._show(html.folded(title, inner), title, "", self._handle)
+        self.reset()
+
+    def _markup(self, now: float) -> str:
+        recent = "\n".join(_line(told) for told in self._lines[-LINES_SHOWN:])
+        waiting = f"<b>{escape(self._waiting)}</b> " if self._waiting else ""
+        clock = f'<span style="opacity:.7">{now - self._begun:.0f} s</span>'
+        return f'<div role="status" style="font-size:13px">{waiting}{clock}{html.block(recent, "what happens")}</div>'
+
+
+def _line(told: Told) -> str:
+    where = f"{told.source}: " if told.source else ""
+    return f"{_SIGNS.get(told.kind, '·')} {where}{told.text}"

@@ -1,0 +1,228 @@
+"""How each part of a step looks: title and verdict, picture, tables, logs, checks. Works on `Result.to_dict()` data.
+
+The same functions serve a notebook cell and the report, which reads the data from the run folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jfsnb.views import diagrams, html
+
+Part = Mapping[str, Any]
+Data = Mapping[str, Any]
+
+
+def render(part: Part) -> str:
+    """HTML of a part: ``step``, ``part``, ``title``, ``verdict``, ``checks``, ``timeline``, ``data``."""
+    draw = _BODIES.get(part["part"], _anything)
+    body = draw(part["data"])
+    return (
+        f'<div style="font-family:system-ui,sans-serif;max-width:1000px;text-align:left">'
+        f"{html.heading(part['title'], part['verdict'])}{body}{html.checks(part['checks'])}{_waits(part)}</div>"
+    )
+
+
+def plain(part: Part) -> str:
+    """The same in lines, for a terminal and for ``text/plain``."""
+    lines = [f"{part['title']}: {part['verdict']}"]
+    lines += [f"  {c['verdict']:9} {c['code']}  {c['title']}: {c['reason']}" for c in part["checks"]]
+    return "\n".join(lines)
+
+
+def _waits(part: Part) -> str:
+    waits = [t for t in part["timeline"] if t["kind"] == "waited for"]
+    if not waits:
+        return ""
+    told = ", ".join(f"{t['what']} {t['seconds']:.1f} s" for t in waits)
+    return f'<p style="font-size:12px;opacity:.75;margin:6px 0">Waited for: {html.escape(told)}</p>'
+
+
+def _preflight(data: Data) -> str:
+    missing = [p for p in data["permissions"] if p["allowed"] is not True]
+    permissions = html.table(data["permissions"], caption="permissions that the run needs")
+    title = f"{len(data['permissions'])} permissions asked for, {len(missing)} missing"
+    pairs = [(row["what"], row["value"]) for row in data["cluster"]]
+    return html.facts(pairs) + html.folded(title, permissions, opened=bool(missing))
+
+
+def _who_is_who(data: Data) -> str:
+    picture = diagrams.architecture(data["cast"], data["nodes"], data["mount_pods"], data["config_map"])
+    images = diagrams.versions(data["mount_pods"])
+    return (
+        picture
+        + html.table(data["cast"], caption="who takes part")
+        + html.table(data["nodes"], caption="nodes, and the driver's Pod on each")
+        + html.folded(
+            f"{len(data['mount_pods'])} Mount Pods", html.table(data["mount_pods"], caption="Mount Pods") + images
+        )
+        + html.folded(
+            f"config.yaml in ConfigMap {data['config_map']}", html.block(data["config"], "the driver's config.yaml")
+        )
+    )
+
+
+def _smoke(data: Data) -> str:
+    served = (
+        f'<p style="margin:6px 0">Served by Mount Pod {html.code(data["mount_pod"])} with image '
+        f"{html.code(data['mount_image'])}</p>"
+        if data["mount_pod"]
+        else ""
+    )
+    return (
+        html.table(data["wide"], caption="kubectl get pod -o wide")
+        + served
+        + html.block("\n".join(data["log"]), f"log of {data['pod']}")
+        + html.folded(f"{len(data['events'])} events", html.table(data["events"], caption="events"))
+        + html.folded("manifest as it was created", html.block(data["manifest"], "manifest, YAML"))
+    )
+
+
+def _served_by(data: Data) -> str:
+    answer = {
+        True: "Here both happen to be the same client; look at the last column for how we know.",
+        False: "Two different clients: what is installed in the app Pod has no part in its reads and writes.",
+        None: "The app image holds no client to compare with (or it could not be asked); the mount works all the same.",
+    }[data["same_client"]]
+    return html.table(data["rows"], caption="two places, two clients") + f'<p style="margin:6px 0">{answer}</p>'
+
+
+def _dockerfile(data: Data) -> str:
+    return html.block(data["text"], "Dockerfile")
+
+
+def _build(data: Data) -> str:
+    facts = [
+        ("engine", data["engine"] or "none answers here"),
+        ("built here", data["built"]),
+        ("image under test", data["image"]),
+        ("command", data["command"]),
+    ]
+    output = html.block("\n".join(data["output"]), "output of the build") if data["output"] else ""
+    return html.facts(facts) + output
+
+
+def _plan(data: Data) -> str:
+    facts = [
+        ("ConfigMap", data["config_map"]),
+        ("scope", data["scope"]),
+        ("image for the smoke claim now", f"{data['current_image']} ({data['current_why']})"),
+        ("after the patch", f"{data['future_image']} ({data['future_why']})"),
+    ]
+    notes = "".join(f'<li style="margin:3px 0">{html.escape(text)}</li>' for text in data["warnings"])
+    change = html.diff(data["diff"]) if data["changed"] else "<p>Nothing to change: it says so already.</p>"
+    warned = f'<ul style="margin:6px 0;padding-left:18px">{notes}</ul>' if notes else ""
+    return html.facts(facts) + change + warned + html.table(data["affected"], caption="whom it affects")
+
+
+def _patched(data: Data) -> str:
+    return html.facts(
+        [
+            ("ConfigMap", data["config_map"]),
+            ("changed", data["changed"]),
+            ("resourceVersion before", data["before"]),
+            ("resourceVersion after", data["after"]),
+            ("backup", data["backup"]),
+        ]
+    )
+
+
+def _in_force(data: Data) -> str:
+    return html.table(data["nodes"], caption="seconds after the patch, per CSI node Pod")
+
+
+def _prepared(data: Data) -> str:
+    return html.table(data["objects"], caption="what the smoke Pod needs")
+
+
+def _side_by_side(data: Data) -> str:
+    return html.table(data["mount_pods"], caption="Mount Pods of the smoke volume")
+
+
+def _chain(data: Data) -> str:
+    others = html.table(data["others"], caption="other Mount Pods of this volume") if data["others"] else ""
+    return html.table(data["links"], caption="link by link") + others
+
+
+def _client(data: Data) -> str:
+    baseline = html.table(data["baseline"], caption="the same questions about the baseline's Mount Pod")
+    return html.table(data["levels"], caption="the Mount Pod under test") + (baseline if data["baseline"] else "")
+
+
+def _data(data: Data) -> str:
+    return html.table(data["routes"], caption="the same bytes, read by different routes")
+
+
+def _shutdown(data: Data) -> str:
+    return (
+        html.table(data["steps"], caption="seconds after the deletion")
+        + html.folded("log of the smoke Pod from the deletion on", html.block("\n".join(data["log"]), "log"), True)
+        + html.folded("log of the Mount Pod", html.block("\n".join(data["mount_log"]), "log of the Mount Pod"))
+    )
+
+
+def _restored(data: Data) -> str:
+    return html.table(data["undone"], caption="what was put back or removed")
+
+
+def _verdict(data: Data) -> str:
+    return f'<p style="font-size:14px;margin:6px 0">{html.escape(data["sentence"])}</p>' + html.table(
+        data["rows"], caption="all checks of this run"
+    )
+
+
+def _anything(data: Data) -> str:
+    """A part without a form of its own: its tables as tables, the rest as facts."""
+    tables = {k: v for k, v in data.items() if isinstance(v, list) and v and isinstance(v[0], dict)}
+    rest = [(name, value) for name, value in data.items() if name not in tables]
+    shown = "".join(html.table(rows, caption=name) for name, rows in tables.items())
+    return (html.facts(rest) if rest else "") + shown
+
+
+_BODIES: dict[str, Callable[[Data], str]] = {
+    "preflight": _preflight,
+    "who_is_who": _who_is_who,
+    "baseline": _smoke,
+    "served_by": _served_by,
+    "dockerfile": _dockerfile,
+    "build": _build,
+    "plan": _plan,
+    "apply": _patched,
+    "wait_in_force": _in_force,
+    "prepare": _prepared,
+    "smoke": _smoke,
+    "side_by_side": _side_by_side,
+    "chain": _chain,
+    "client": _client,
+    "data": _data,
+    "shutdown": _shutdown,
+    "restore": _restored,
+    "verdict": _verdict,
+}
+
+
+def lanes(parts: Mapping[str, Part]) -> list[diagrams.Lane]:
+    """The lanes of `diagrams.serving` from the parts of a run (by name): baseline first, the Pod under test last."""
+    found = []
+    client = parts.get("client", {}).get("data", {})
+    for name, note, levels in (("baseline", "baseline", "baseline"), ("smoke", "under test", "levels")):
+        data = parts.get(name, {}).get("data")
+        if data and data["pod"]:
+            version = _running(client.get(levels) or [])
+            found.append(diagrams.Lane(data["pod"], data["mount_pod"], data["mount_image"], version, note))
+    return found
+
+
+def _running(levels: list[Mapping[str, Any]]) -> str:
+    """The version that was found on the last level of evidence, the running program."""
+    return str(levels[-1]["found"] or "") if levels else ""
+
+
+def serving(parts: Mapping[str, Part]) -> str:
+    """The picture of who serves whom in this run; empty before there is anything to show."""
+    found = lanes(parts)
+    if not found:
+        return ""
+    last = (parts.get("smoke") or parts["baseline"])["data"]
+    return diagrams.serving(found, last["claim"], last["volume"], last["node"])
