@@ -162,8 +162,8 @@ def _page_expired(after: str) -> Failure:
     failure = expired(
         "The provided continue parameter is too old to display a consistent list result. You can start a new list "
         "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
-        "results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, "
-        "or deleted between the time the first chunk was returned and now may show up in the list."
+        "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+        "modified, or deleted between the time the first chunk was returned and now may show up in the list."
     )
     failure.meta["continue"] = _token(-1, after)
     return failure

@@ -13,7 +13,7 @@ from jfsnb.sandbox.api.codec import Report, compiled, decode
 from jfsnb.sandbox.api.defaults import apply_defaults
 from jfsnb.sandbox.api.events import from_request
 from jfsnb.sandbox.api.patch import json_patch, merge_patch, strategic_merge
-from jfsnb.sandbox.api.request import Options, Target, User
+from jfsnb.sandbox.api.request import Options, Target
 from jfsnb.sandbox.api.resources import Resource, by_kind, schema_name, schema_of
 from jfsnb.sandbox.api.status import (
     Cause,
@@ -23,7 +23,6 @@ from jfsnb.sandbox.api.status import (
     being_deleted,
     conflict,
     invalid,
-    method_not_allowed,
     not_found,
     stale,
     success,
@@ -76,7 +75,7 @@ class Registry:
 
     # ---- create -----------------------------------------------------------------------------------------------
 
-    def create(self, target: Target, body: Any, options: Options, user: User) -> Outcome:
+    def create(self, target: Target, body: Any, options: Options) -> Outcome:
         resource = target.resource
         obj, warnings = self._decoded(resource, body, options)
         meta = obj["metadata"]
@@ -158,7 +157,7 @@ class Registry:
 
     # ---- update -----------------------------------------------------------------------------------------------
 
-    def update(self, target: Target, body: Any, options: Options, user: User) -> Outcome:
+    def update(self, target: Target, body: Any, options: Options) -> Outcome:
         entry = self.get(target)
         new, warnings = self._decoded(target.resource, body, options)
         meta = new["metadata"]
@@ -169,12 +168,12 @@ class Registry:
             raise bad_request(
                 f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
             )
-        if meta.get("uid") and meta["uid"] != _uid(entry):
+        if meta.get("uid") and meta["uid"] != entry.uid:
             raise conflict(
                 target.resource.plural,
                 target.resource.group,
                 target.name,
-                f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {_uid(entry)}",
+                f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {entry.uid}",
             )
         return self._replace(target, entry, new, options, warnings)
 
@@ -195,7 +194,7 @@ class Registry:
             validate.check_spec(resource, new)
         if not applied:
             disown(new, old, schema_of(*_stored_kind(resource)))
-        if _same(new, old):
+        if new == old:
             return Outcome(entry, warnings=warnings)
         if strategy.is_gone(resource, new):
             if options.dry_run:
@@ -208,31 +207,44 @@ class Registry:
         entry = self.get(target)
         return self._replace(target, entry, change(entry.obj), options, [])
 
+    def rewrite(self, target: Target, change: Callable[[Obj], Obj], options: Options) -> Entry:
+        """As ``edit``, past all rules about what an update may change: for what the server itself does to an object."""
+        entry = self.get(target)
+        changed = change(entry.obj)
+        return self._store(target.resource, changed, options.dry_run)
+
     # ---- patch ------------------------------------------------------------------------------------------------
 
-    def patch(self, target: Target, kind: str, body: Any, options: Options, user: User) -> Outcome:
+    def patch(self, target: Target, kind: str, body: Any, options: Options) -> Outcome:
         """Apply a patch of one of the media types in request.PATCH_TYPES."""
         resource = target.resource
         if kind == "application/apply-patch+yaml":
-            return self._apply(target, body, options, user)
+            return self._apply(target, body, options)
         entry = self.get(target)
         old = entry.obj
         current = {"kind": resource.kind, "apiVersion": resource.group_version, **old}
-        if kind == "application/json-patch+json":
-            patched = json_patch(current, body)
-        elif not isinstance(body, dict):
-            raise bad_request(
-                f"json: cannot unmarshal {type(body).__name__} into Go value of type map[string]interface {{}}"
-            )
-        elif kind == "application/merge-patch+json":
-            patched = merge_patch(current, body)
-        else:
-            patched = strategic_merge(current, body, schema_of(*_stored_kind(resource)))
-        if not isinstance(patched, dict) or not isinstance(patched.get("metadata", {}), dict):
-            raise bad_request("the patched object is no object")
+        patched = self.patched(resource, kind, body, current)
         new, warnings = self._decoded(resource, patched, options)
         self._check_identity(target, new, old)
         return self._replace(target, entry, new, options, warnings)
+
+    def patched(self, resource: Resource, kind: str, body: Any, current: Obj) -> Obj:
+        """What a JSON, merge or strategic merge patch makes of an object.
+
+        Raises:
+            Failure: 400 for something that is no patch, 422 for one that cannot be applied.
+        """
+        if kind == "application/json-patch+json":
+            result = json_patch(current, body)
+        elif not isinstance(body, dict):
+            raise bad_request("json: cannot unmarshal into Go value of type map[string]interface {}")
+        elif kind == "application/merge-patch+json":
+            result = merge_patch(current, body)
+        else:
+            result = strategic_merge(current, body, schema_of(*_stored_kind(resource)))
+        if not isinstance(result, dict):
+            raise bad_request("json: cannot unmarshal into Go value: the patched object is no object")
+        return result
 
     def _check_identity(self, target: Target, new: Obj, old: Obj) -> None:
         resource, meta, before = target.resource, new["metadata"], old["metadata"]
@@ -248,7 +260,7 @@ class Registry:
                 resource.kind, resource.group, target.name, [Cause("FieldValueInvalid", text, "metadata.uid")]
             )
 
-    def _apply(self, target: Target, body: Any, options: Options, user: User) -> Outcome:
+    def _apply(self, target: Target, body: Any, options: Options) -> Outcome:
         resource = target.resource
         if not options.field_manager:
             cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
@@ -292,7 +304,7 @@ class Registry:
         merged.pop("apiVersion", None)
         managed = merged["metadata"].get("managedFields")
         if entry is None:
-            outcome = self.create(target, merged, options, user)
+            outcome = self.create(target, merged, options)
             created = outcome.entry.obj
             created["metadata"]["managedFields"] = managed
             del created["metadata"]["resourceVersion"]
@@ -386,14 +398,6 @@ def _unsupported(report: Report) -> list[Cause]:
     return causes
 
 
-def _uid(entry: Entry) -> str:
-    return str(entry.obj["metadata"]["uid"])
-
-
-def _same(new: Obj, old: Obj) -> bool:
-    return new == old
-
-
 def _only_given(decoded: Any, given: Any) -> Any:
     """A decoded value without the zero values that decoding added: an applier owns only what it sent."""
     if isinstance(decoded, dict) and isinstance(given, dict):
@@ -401,9 +405,3 @@ def _only_given(decoded: Any, given: Any) -> Any:
     if isinstance(decoded, list) and isinstance(given, list) and len(decoded) == len(given):
         return [_only_given(d, g) for d, g in zip(decoded, given, strict=True)]
     return copy.copy(decoded)
-
-
-def check_creatable(target: Target) -> None:
-    """Raises Failure 405 where nothing can be created: without a namespace, or for an object's own path."""
-    if target.resource.namespaced and not target.namespace:
-        raise method_not_allowed()

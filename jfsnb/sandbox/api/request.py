@@ -52,12 +52,25 @@ class User:
 
 @dataclass(frozen=True)
 class Options:
-    """The query parameters (and DeleteOptions of a body) that verbs look at."""
+    """The query parameters that writes look at.
+
+    Args:
+        dry_run: change nothing.
+        field_manager: who writes; ``client`` when it is not named.
+        field_validation: ``Ignore``, ``Warn`` or ``Strict``.
+        force: take fields from other managers in an apply.
+        client: the program that writes.
+    """
 
     dry_run: bool = False
     field_manager: str = ""
     field_validation: str = "Warn"
     force: bool = False
+    client: str = "unknown"
+
+    @property
+    def manager(self) -> str:
+        return self.field_manager or self.client
 
 
 def parse_path(path: str) -> Target:
@@ -95,8 +108,12 @@ def _target(resource: Resource | None, namespace: str, rest: list[str]) -> Targe
     return Target(resource, namespace, name, subresource)
 
 
-def parse_options(query: Mapping[str, str]) -> Options:
-    """Raises Failure 400/422 for values that a real server refuses."""
+def parse_options(query: Mapping[str, str], user_agent: str = "") -> Options:
+    """The options of a write; its field manager is the client program when none is named.
+
+    Raises:
+        Failure: 422 for values that a real server refuses.
+    """
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
         cause = Cause("FieldValueNotSupported", f'Unsupported value: "{dry_run}": supported values: "All"', "dryRun")
@@ -110,9 +127,9 @@ def parse_options(query: Mapping[str, str]) -> Options:
     if validation not in ("Ignore", "Warn", "Strict"):
         text = f'fieldValidation: Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
         raise Failure(422, "Invalid", f'CreateOptions.meta.k8s.io "" is invalid: {text}')
-    return Options(
-        dry_run == "All", query.get("fieldManager", ""), validation, query.get("force", "") in ("true", "1", "True")
-    )
+    forced = query.get("force", "") in ("true", "1", "True")
+    client = user_agent.partition("/")[0][:128] or "unknown"
+    return Options(dry_run == "All", query.get("fieldManager", ""), validation, forced, client)
 
 
 def integer(query: Mapping[str, str], name: str, default: int = 0) -> int:

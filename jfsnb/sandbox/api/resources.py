@@ -12,6 +12,8 @@ from typing import Any
 Obj = dict[str, Any]
 DATA = Path(__file__).parent / "data"
 REF = "#/components/schemas/"
+#: Subresources that the sandbox has nothing behind.
+NOT_SERVED = {"nodes/proxy", "pods/proxy", "services/proxy", "pods/ephemeralcontainers", "pods/resize"}
 #: Kinds whose answer is computed, not stored.
 VIRTUAL = {
     "bindings",
@@ -70,7 +72,20 @@ class Resource:
 def discovery() -> dict[str, Obj]:
     """A real server's discovery documents by path, of the groups that are served."""
     documents = json.loads((DATA / "discovery.json").read_text(encoding="utf-8"))
-    return {path: document for path, document in documents.items() if path.split("/")[1:2] != ["apiextensions.k8s.io"]}
+    kept = {path: found for path, found in documents.items() if path.split("/")[1:2] != ["apiextensions.k8s.io"]}
+    for found in kept.values():
+        if "resources" in found:
+            found["resources"] = [r for r in found["resources"] if r["name"] not in NOT_SERVED]
+        for row in _aggregated_rows(found):
+            if "subresources" in row:
+                name = row["resource"]
+                row["subresources"] = [s for s in row["subresources"] if f"{name}/{s['subresource']}" not in NOT_SERVED]
+    return kept
+
+
+def _aggregated_rows(document: Obj) -> list[Obj]:
+    versions = [v for item in document.get("items") or () for v in item.get("versions") or ()]
+    return [row for version in versions for row in version.get("resources") or ()]
 
 
 @lru_cache(1)

@@ -152,6 +152,19 @@ def _values(tokens: list[str], at: int) -> tuple[tuple[str, ...], int]:
     return tuple(values) or ("",), at + 1
 
 
+def matches_selector(selector: Obj | None, labels: Mapping[str, str]) -> bool:
+    """Whether labels match the LabelSelector of an object; none matches nothing, an empty one everything."""
+    if selector is None:
+        return False
+    if any(labels.get(k) != v for k, v in (selector.get("matchLabels") or {}).items()):
+        return False
+    names = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!exists"}
+    return all(
+        Requirement(e["key"], names[e["operator"]], tuple(e.get("values") or ())).matches(labels)
+        for e in selector.get("matchExpressions") or ()
+    )
+
+
 @dataclass(frozen=True)
 class FieldRequirement:
     field: str

@@ -27,11 +27,12 @@ KEPT_CHANGES = 2000
 class Entry:
     """One stored object: serialised without kind and apiVersion (as lists carry it), and what selectors look at."""
 
-    __slots__ = ("fields", "key", "labels", "raw", "revision")
+    __slots__ = ("fields", "key", "labels", "raw", "revision", "uid")
 
     def __init__(self, storage: str, key: str, obj: Obj, revision: int) -> None:
         self.key, self.revision = key, revision
         self.raw = orjson.dumps(obj)
+        self.uid: str = obj["metadata"].get("uid", "")
         self.labels: dict[str, str] = obj["metadata"].get("labels") or {}
         self.fields = selectable(storage, obj)
 

@@ -1,0 +1,20 @@
+"""What every cluster has from its first moment: the roles that people bind, and the world it starts with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from jfsnb.sandbox.api.registry import Registry
+from jfsnb.sandbox.api.resources import DATA
+
+Obj = dict[str, Any]
+
+
+def bootstrap(registry: Registry, world: Iterable[Obj]) -> None:
+    """Load the built-in roles and bindings, then the world's objects as they are."""
+    text = (DATA / "roles.yaml").read_text(encoding="utf-8")
+    for obj in [*yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), *world]:
+        registry.restore(obj)
