@@ -223,7 +223,7 @@ def main() -> None:
     os.close(starter)
     os.setsid()
     try:
-        noderoot.mount_everything(settings["root"], settings["store"], settings["host_directories"])
+        noderoot.mount_everything(settings["root"], settings["store"], settings["host_directories"], settings["fuse"])
     except OSError as error:
         wire.send(sock, {"event": "failed", **_failure(error)})
         return

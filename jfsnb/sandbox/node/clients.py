@@ -48,7 +48,7 @@ class Client:
 def cache_directory() -> Path:
     """JFSNB_CACHE; else the Python environment's share/jfsnb where that can be written; else the user's cache."""
     if chosen := os.environ.get("JFSNB_CACHE"):
-        return Path(chosen)
+        return Path(chosen).absolute()
     share = Path(sys.prefix) / "share"
     if sys.prefix != sys.base_prefix and os.access(share if share.exists() else sys.prefix, os.W_OK):
         return share / "jfsnb"

@@ -53,13 +53,14 @@ def write_plain_files(root: Path) -> None:
         (root / "etc/updatedb.conf").write_text(UPDATEDB, encoding="utf-8")
 
 
-def mount_everything(root: str, store: str, host_directories: Iterable[str]) -> None:
+def mount_everything(root: str, store: str, host_directories: Iterable[str], fuse: bool) -> None:
     """Mount what the node sees of the machine, then make the node's root this process's root.
 
     Args:
         root: the node's plain files, as the machine sees them.
         store: shown at /var/lib/jfsnb-store.
         host_directories: shown read-only below HOST, for images.
+        fuse: privileged containers get /dev/fuse.
     """
     linux.set_propagation("/", linux.MS_PRIVATE)
     linux.bind(root, root)
@@ -71,7 +72,7 @@ def mount_everything(root: str, store: str, host_directories: Iterable[str]) -> 
     linux.bind(store, f"{root}/var/lib/jfsnb-store")
     linux.mount("proc", f"{root}/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
     linux.bind("/sys", f"{root}/sys", read_only=True)
-    mount_devices(f"{root}/dev", "/dev", fuse=True)
+    mount_devices(f"{root}/dev", "/dev", fuse)
     linux.mount("jfsnb", root + PRIVATE, "tmpfs", 0, "mode=755")
     for path in _outermost(host_directories):
         os.makedirs(root + HOST + path)

@@ -134,8 +134,8 @@ class Runtime:
             agent = _spawn(theirs)
         self = cls(root, ours, agent)
         asyncio.get_running_loop().add_reader(ours, self._receive)
-        directories = host_directories()
-        settings = {"userns": tier.userns, "root": str(root), "store": str(store), "host_directories": directories}
+        settings: wire.Message = {"userns": tier.userns, "fuse": tier.name == "full"}
+        settings |= {"root": str(root), "store": str(store), "host_directories": host_directories()}
         try:
             await self._send(settings)
             ready = await asyncio.wait_for(self._ready, START_SECONDS)

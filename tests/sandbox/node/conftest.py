@@ -102,15 +102,15 @@ def clients(tier: Tier) -> None:
 def on_node(tier: Tier, tmp_path: Path) -> Iterator[Callable[[Callable[[Node], Awaitable[None]]], None]]:
     """Runs a test on a live node, then sees to it that the machine is as before."""
 
-    def run(test: Callable[[Node], Awaitable[None]]) -> None:
-        asyncio.run(_on_node(test, tmp_path, tier))
+    def run(test: Callable[[Node], Awaitable[None]], tier: Tier = tier) -> None:
+        asyncio.run(_with_node(test, tmp_path, tier))
 
     before = _traces()
     yield run
     assert _traces() == before
 
 
-async def _on_node(test: Callable[[Node], Awaitable[None]], state: Path, tier: Tier) -> None:
+async def _with_node(test: Callable[[Node], Awaitable[None]], state: Path, tier: Tier) -> None:
     runtime = await Runtime.start(state, "node1", tier)
     try:
         await test(Node(runtime, ImageStore(state)))

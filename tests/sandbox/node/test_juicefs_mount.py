@@ -1,5 +1,6 @@
 """A JuiceFS client in a container, and who sees its mount."""
 
+import dataclasses
 import os
 import signal
 from pathlib import Path
@@ -150,3 +151,13 @@ def test_a_sub_path_of_a_volume(on_node):
         await end(node, process)
 
     on_node(test)
+
+
+def test_without_fuse_a_mount_pod_fails_and_says_why(on_node, tier):
+    async def test(node):
+        process, output = await mount_pod(node)
+        assert await process.exited == 1
+        assert "FATAL" in output.text() and "fuse" in output.text()
+        assert not [m for m in await node.runtime.mounts() if "juicefs/volume/" in m.mount_point]
+
+    on_node(test, dataclasses.replace(tier, name="namespaces"))

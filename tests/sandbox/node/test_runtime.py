@@ -190,6 +190,28 @@ def test_exec_with_a_terminal(on_node):
     on_node(test)
 
 
+def test_a_container_with_a_terminal(on_node):
+    async def test(node):
+        process, output = await node.start("sh", "-c", "tty; echo problem >&2; exit 4", tty=True)
+        assert await process.exited == 4
+        assert output.chunks and {stream for stream, _ in output.chunks} == {"stdout"}
+        assert output.text() == "/dev/pts/0\r\nproblem\r\n"
+
+    on_node(test)
+
+
+def test_when_the_node_dies_everybody_is_told(on_node):
+    async def test(node):
+        process, output = await node.start("sh", "-c", "echo up; sleep 100")
+        await output.line("up")
+        os.kill(node.runtime.agent_pid, signal.SIGKILL)
+        assert await process.exited == 137
+        with pytest.raises(StartError, match=r"the node is gone|Broken pipe"):
+            await node.exec("c1", "true")
+
+    on_node(test)
+
+
 def test_mounts_are_read_only_when_asked_and_follow_links_inside_the_container(on_node):
     async def test(node):
         volume = node.runtime.node_root / "var/lib/kubelet/pods/uid/volumes/v"
