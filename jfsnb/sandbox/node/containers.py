@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jfsnb.sandbox.client import Obj
+import aiohttp
+
+from jfsnb.sandbox.client import ApiError, Obj
 from jfsnb.sandbox.node import env
 from jfsnb.sandbox.node.backoff import CONTAINER_INITIAL, CONTAINER_LONGEST, BackOff, go_duration, restarts
 from jfsnb.sandbox.node.context import RUNTIME_NAME
@@ -36,6 +38,7 @@ REMIND = 12.0  # seconds between two events of one back-off
 SHORTEST_STOP = 2.0  # seconds that a container gets after its preStop hook, whatever is left
 LONGEST_MESSAGE = 4096  # bytes of a termination message
 HOOK_SECONDS = 600.0
+TROUBLE = (ApiError, aiohttp.ClientError, OSError, TimeoutError)
 EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -123,6 +126,9 @@ class Container:
             except (env.ConfigError, VolumeError) as error:
                 self.event("Warning", "Failed", f"Error: {error}")
                 self.wait_for("CreateContainerConfigError", str(error))
+            except TROUBLE:  # the API server cannot be reached
+                await asyncio.sleep(NEXT_LOOK)
+                continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(resync.wait(), self.pod.node.sync_seconds)
 

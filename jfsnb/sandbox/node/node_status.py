@@ -20,6 +20,7 @@ from jfsnb.sandbox.node.status import stamp
 
 VERSION = "v1.36.2"
 LEASE_SECONDS, RENEW_SECONDS = 40, 10.0
+LEAST_CPUS, LEAST_KIB = 32, 64 * 1024 * 1024
 SYNC_ANNOTATION = "sandbox.jfsnb.io/sync-seconds"
 CONDITIONS = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -42,9 +43,11 @@ def pod_address(uid: str) -> str:
 
 
 def resources() -> tuple[dict[str, str], dict[str, str]]:
-    """Capacity and allocatable of this machine. Nothing enforces them: there are no cgroups."""
+    """Capacity and allocatable. They are for bookkeeping only, as there are no cgroups; so a small machine claims more
+    than it has, or two Mount Pods with the driver's default requests (1 CPU, 1 GiB) would fill a laptop."""
     kib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
-    capacity = {"cpu": str(os.cpu_count() or 1), "memory": f"{kib}Ki", "pods": "110", "ephemeral-storage": "64Gi"}
+    cpus, kib = max(os.cpu_count() or 1, LEAST_CPUS), max(kib, LEAST_KIB)
+    capacity = {"cpu": str(cpus), "memory": f"{kib}Ki", "pods": "110", "ephemeral-storage": "64Gi"}
     return capacity, {**capacity, "memory": f"{max(kib - 102400, 0)}Ki"}
 
 

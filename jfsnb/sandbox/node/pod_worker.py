@@ -181,8 +181,9 @@ class PodWorker:
             living.cancel()
             await asyncio.wait([living])
         self._ended = True
-        if not living.cancelled() and living.exception() is not None:
-            raise living.exception()  # type: ignore[misc]
+        if not living.cancelled() and (error := living.exception()) is not None:
+            log.error("%s", self.obj["metadata"]["name"], exc_info=error)
+            self._reason, self._message = "KubeletError", f"The sandbox's kubelet failed: {error!r}"
 
     async def _live(self) -> None:
         """Until no container is to be started any more."""

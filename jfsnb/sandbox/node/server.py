@@ -20,6 +20,7 @@ from jfsnb.sandbox.node.containers import Container
 from jfsnb.sandbox.node.logs import ContainerLog, LogOptions, read
 from jfsnb.sandbox.node.port_forward import run_port_forward
 from jfsnb.sandbox.node.remote_command import run_attach, run_exec
+from jfsnb.sandbox.node.spdy_forward import PROTOCOL, SpdyForward
 from jfsnb.sandbox.pki import issue
 
 if TYPE_CHECKING:
@@ -154,6 +155,12 @@ class KubeletServer:
     async def _port_forward(self, request: web.Request) -> web.StreamResponse:
         worker = self._pod(request)
         hosts = list(dict.fromkeys([worker.ip, "127.0.0.1"]))
+        asked = request.headers.get("Sec-WebSocket-Protocol", "")
+        if PROTOCOL in asked:
+            socket = web.WebSocketResponse(protocols=(PROTOCOL,), max_msg_size=0)
+            await socket.prepare(request)
+            await SpdyForward(socket, hosts).run()
+            return socket
         words = [p for key in ("ports", "port") for text in request.query.getall(key, []) for p in text.split(",")]
         channels = await Channels.accept(request)
         await run_port_forward(channels, hosts, [int(p) for p in words])
