@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from jfsnb.driver import names
 
 PROBE_SECONDS = 16
-NOT_FORMATTED = "database is not formatted"
+NOT_FORMATTED = ("database is not formatted", "no such table: jfs_setting")  # clients 1.x; 0.14 with sqlite
 
 
 class ClientError(Exception):
@@ -43,7 +43,7 @@ async def file_system_uuid(metaurl: str, client: str = names.CE_CLIENT) -> str:
         raise ClientError(f"juicefs status {PROBE_SECONDS}s timed out") from None
     text = err.decode("utf-8", "replace") + out.decode("utf-8", "replace")
     if process.returncode:
-        if NOT_FORMATTED in text:
+        if any(words in text for words in NOT_FORMATTED):
             return ""
         raise ClientError(f"{without_password(text, metaurl).strip()}: exit status {process.returncode}")
     return uuid_in(out.decode("utf-8", "replace"))
