@@ -1,0 +1,115 @@
+"""States of Mount Pods (reference §4.6) and what is made of an old one."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.settings_hash import dump
+from jfsnb.sandbox.csi import recreate
+from jfsnb.sandbox.csi.pod_state import State, has_stopped, is_resource_error, state_of
+from jfsnb.sandbox.csi.settings import Host, Volume, settings_of
+
+from .test_mount_pod import CSI_POD, NEW, SECRETS, make
+
+
+def pod(state=None, phase="Running", ready=True, **meta):
+    conditions = [{"type": t, "status": "True" if ready else "False"} for t in ("Ready", "ContainersReady")]
+    containers = [{"name": "jfs-mount", "state": state}] if state else []
+    return {
+        "metadata": {"name": "m", **meta},
+        "spec": {"containers": [{"name": "jfs-mount", "command": ["sh", "-c", "x"]}]},
+        "status": {"phase": phase, "conditions": conditions, "containerStatuses": containers},
+    }
+
+
+@pytest.mark.parametrize(
+    ("obj", "expected"),
+    [
+        (pod({"running": {}}), State.READY),
+        (pod({"running": {}}, ready=False), State.PENDING),
+        (pod({"waiting": {"reason": "ContainerCreating"}}, "Pending", False), State.PENDING),
+        (pod({"waiting": {"reason": "ImagePullBackOff"}}, "Pending", False), State.ERROR),
+        (pod({"waiting": {"reason": "CrashLoopBackOff"}}, "Running", False), State.ERROR),
+        (pod({"terminated": {"reason": "OOMKilled", "exitCode": 137}}, "Running", False), State.ERROR),
+        (pod({"terminated": {"reason": "Completed", "exitCode": 0}}, "Succeeded", False), State.COMPLETE),
+        (pod(phase="Failed", ready=False), State.ERROR),
+        (pod({"running": {}}, deletionTimestamp="2026-01-01T00:00:00Z"), State.DELETED),
+    ],
+)
+def test_states(obj, expected):
+    assert state_of(obj) is expected
+
+
+def test_resource_errors():
+    failed = pod(phase="Failed")
+    failed["status"]["reason"] = "OutOfcpu"
+    unscheduled = pod(phase="Pending", ready=False)
+    unscheduled["status"]["conditions"] = [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1: 1 Insufficient cpu."}
+    ]
+    assert is_resource_error(failed)
+    assert is_resource_error(unscheduled)
+    assert not is_resource_error(pod(phase="Failed"))
+
+
+def test_a_deleted_pod_has_stopped_when_its_client_ended_or_its_time_is_long_over():
+    deleted = pod({"running": {}}, deletionTimestamp="2026-01-01T00:00:10Z")
+    assert not has_stopped(deleted, datetime(2026, 1, 1, 0, 0, 12, tzinfo=UTC))
+    assert has_stopped(deleted, datetime(2026, 1, 1, 0, 0, 16, tzinfo=UTC))
+    ended = pod({"terminated": {"exitCode": 0}}, deletionTimestamp="2026-01-01T00:00:10Z")
+    assert has_stopped(ended, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def kept_settings(patch):
+    volume = Volume("pvc-AAAA", "pvc-AAAA", SECRETS, {"subPath": "pvc-AAAA"})
+    settings = settings_of(volume, Host("node-1", "kube-system", CSI_POD, NEW), patch)
+    import json
+
+    return json.loads(dump({**settings, "VolumeId": "", "SubPath": ""}))
+
+
+PV = {"spec": {"csi": {"volumeHandle": "pvc-AAAA", "volumeAttributes": {"subPath": "pvc-AAAA"}}}}
+
+
+def replace(patch, old_patch=None, secrets=SECRETS, kept=True, pv=PV):
+    old = make(old_patch)
+    sources = recreate.Sources(old, kept_settings(old_patch or {}) if kept else None, pv, secrets, patch)
+    return old, recreate.replacement(sources, Host("node-1", "kube-system", CSI_POD, NEW))[0]
+
+
+def facts(obj):
+    return MountPod.from_object(obj)
+
+
+def test_a_replacement_keeps_path_uuid_and_references_under_a_new_name():
+    old, new = replace({})
+    assert facts(new).name != facts(old).name
+    assert facts(new).command == facts(old).command
+    assert facts(new).upgrade_uuid == facts(old).upgrade_uuid
+    assert facts(new).references == facts(old).references
+    assert facts(new).settings_hash == facts(old).settings_hash
+
+
+def test_a_replacement_gets_the_configuration_of_today():
+    old, new = replace({"ceMountImage": "juicedata/mount:ce-v1.4.0", "labels": {"a": "b"}})
+    assert facts(new).image == "juicedata/mount:ce-v1.4.0"
+    assert new["metadata"]["labels"]["a"] == "b"
+    assert facts(new).settings_hash != facts(old).settings_hash
+
+
+def test_an_image_that_left_the_configmap_stays():
+    _, new = replace({}, old_patch={"ceMountImage": "juicedata/mount:ce-v1.4.0"})
+    assert facts(new).image == "juicedata/mount:ce-v1.4.0"  # reference §3.5: sticky
+
+
+def test_credentials_are_read_anew():
+    _, new = replace({}, secrets={**SECRETS, "bucket": "other"})
+    assert "--bucket=other" in new["spec"]["containers"][0]["command"][2]
+
+
+def test_without_kept_settings_the_old_spec_is_used_again():
+    old, new = replace({"ceMountImage": "juicedata/mount:ce-v1.4.0"}, kept=False)
+    assert new["spec"] == old["spec"]
+    assert facts(new).references == facts(old).references
+    assert facts(new).name != facts(old).name
