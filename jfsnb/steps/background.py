@@ -67,7 +67,7 @@ def _cast(run: Run, driver: Driver) -> Table:
     for pod in cluster.list("pods", driver.namespace, labels=names.CSI_CONTROLLER_SELECTOR):
         add("controller plugin", "Pod", pod["metadata"]["name"], driver.namespace, _runs(pod))
     for pod in driver.node_pods:
-        where = f"on {pod['spec'].get('nodeName')}: {_runs(pod)}"
+        where = f"on {pod['spec'].get('nodeName') or 'no node yet'}: {_runs(pod)}"
         add("node plugin", "Pod", pod["metadata"]["name"], driver.namespace, where)
     add(
         "the driver's configuration",
