@@ -133,7 +133,7 @@ def csi_nodes_ready(
         pod = by_node.get(node)
         if pod is None:
             problems.append(f"{node}: no CSI node Pod")
-        elif not _ready(pod):
+        elif not is_ready(pod):
             problems.append(f"{node}: {pod['metadata']['name']} is not ready")
         elif node not in registered:
             problems.append(f"{node}: the driver is not registered with the kubelet")
@@ -158,6 +158,7 @@ def permissions(allowed: Mapping[str, bool] | Unreadable) -> CheckResult:
     return result(PERMISSIONS, Verdict.PASS, f"all {len(allowed)} are granted")
 
 
-def _ready(pod: Obj) -> bool:
+def is_ready(pod: Obj) -> bool:
+    """Condition Ready is True."""
     conditions = pod.get("status", {}).get("conditions") or ()
     return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)

@@ -108,20 +108,23 @@ def _is(affected: Affected, target: Mount) -> bool:
 def _ownership(config_map: Obj) -> list[str]:
     owner = managed_by(config_map)
     found = [f"{owner} manages this ConfigMap and may undo the edit"] if owner else []
-    notes = config_map.get("metadata", {}).get("annotations") or {}
-    applied = notes.get("kubectl.kubernetes.io/last-applied-configuration")
-    if applied:
-        try:
-            text = (json.loads(applied).get("data") or {}).get(names.CONFIG_KEY, "")
-        except ValueError:
-            text = ""
-        if text and text != (config_map.get("data") or {}).get(names.CONFIG_KEY):
-            found.append(
-                "what kubectl apply last applied differs from what is there now; the next apply would bring it"
-            )
+    found += filter(None, [drift(config_map)])
     if config_map.get("immutable"):
         found.append("this ConfigMap is immutable, so it cannot be edited")
     return found
+
+
+def drift(config_map: Obj) -> str:
+    """What to know when config.yaml is not what was last applied with kubectl apply; empty when it is."""
+    notes = config_map.get("metadata", {}).get("annotations") or {}
+    applied = notes.get("kubectl.kubernetes.io/last-applied-configuration", "{}")
+    try:
+        text = (json.loads(applied).get("data") or {}).get(names.CONFIG_KEY, "")
+    except (ValueError, AttributeError):
+        return ""
+    if not text or text == (config_map.get("data") or {}).get(names.CONFIG_KEY):
+        return ""
+    return "what kubectl apply last applied differs from what is there now; the next apply would bring it"
 
 
 def config_warnings(config: DriverConfig) -> tuple[str, ...]:
