@@ -84,7 +84,7 @@ def patch(options: Mapping[str, Any], apply: bool) -> int:
 
 def rollback(run_id: str, outputs: Path | None, options: Mapping[str, Any]) -> int:
     """Undo what is left of a run; 0 when nothing is left, 3 otherwise."""
-    from jfsnb.steps.journal import rollback as undo
+    from jfsnb.steps.rollback import rollback as undo
 
     settings = Settings.from_mapping(options)
     done = undo(connected(settings), run_id, (outputs or settings.outputs).absolute())

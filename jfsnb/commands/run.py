@@ -70,32 +70,28 @@ def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = No
     started, clock = datetime.now(UTC), time.monotonic()
     outcomes: list[NotebookOutcome] = []
     place = Place(ClusterFacts(context=settings.cluster))
-    interrupted: Interrupted | None = None
+    stopped: JfsnbError | Interrupted | None = None
     clean_up = CleanUp(True, "nothing was begun, so nothing had to be undone")
-    with undisturbed() as ignored:
+    with undisturbed():
         try:
             with interruptible():
                 progress.say(f"run {settings.run_id}")
                 with _place(settings, progress) as place:
                     try:
                         _notebooks(sources, settings, place, progress, outcomes)
-                    except Interrupted as stop:
-                        interrupted = stop
-                        progress.say(f"{stop}: cleaning up")
+                    except Interrupted as signal:
+                        stopped = signal
+                        progress.say(f"{signal}: cleaning up")
                     with undisturbed():
-                        clean_up = _clean_up(settings, place, outcomes, interrupted is not None)
-        except Interrupted as stop:
-            interrupted = interrupted or stop
+                        clean_up = _clean_up(settings, place, outcomes, stopped is not None)
+        except (JfsnbError, Interrupted) as error:
+            stopped = stopped or error
         finally:
             progress.close()
-        del ignored
         outcomes += [not_run(source, "the run ended before") for source in sources[len(outcomes) :]]
-        times = (
-            started.isoformat(timespec="milliseconds"),
-            datetime.now(UTC).isoformat(timespec="milliseconds"),
-            round(time.monotonic() - clock, 3),
-        )
-        return finish(settings, place.facts, outcomes, clean_up, times, strict, interrupted)
+        ended, seconds = datetime.now(UTC), round(time.monotonic() - clock, 3)
+        times = (started.isoformat(timespec="milliseconds"), ended.isoformat(timespec="milliseconds"), seconds)
+        return finish(settings, place.facts, outcomes, clean_up, times, strict, stopped)
 
 
 def _must_be_writable(folder: Path) -> None:
@@ -112,8 +108,6 @@ def _must_be_writable(folder: Path) -> None:
 @contextlib.contextmanager
 def _place(settings: Settings, progress: Progress) -> Iterator[Place]:
     """Connect to the cluster, or to a sandbox: the running one, or one of our own that goes at the end."""
-    engine = threading.Thread(target=importlib.import_module, args=("jfsnb.report.engine",), daemon=True)
-    engine.start()  # two seconds of imports, while the sandbox starts
     from jfsnb.kube.connect import connect
 
     if not settings.is_sandbox:
@@ -126,16 +120,28 @@ def _place(settings: Settings, progress: Progress) -> Iterator[Place]:
     sandbox, own = lifecycle.find(name), False
     if sandbox is None:
         name, own = f"run-{settings.run_id}", True
-        sandbox = lifecycle.up(name, owner_pid=os.getpid())
+        with _importing("jfsnb.report.engine"):
+            sandbox = lifecycle.up(name, owner_pid=os.getpid())
     try:
         progress.say(f"sandbox {name}, tier {sandbox.tier}: {sandbox.tier_reason}")
         cluster = connect(settings, kubeconfig=str(sandbox.kubeconfig), context=sandbox.context)
-        engine.join()
         yield Place(ClusterFacts(cluster.context, cluster.version, sandbox.tier, sandbox.tier_reason), name, own)
     finally:
         if own:
             with undisturbed():
                 lifecycle.down(name)
+
+
+@contextlib.contextmanager
+def _importing(module: str) -> Iterator[None]:
+    """Import meanwhile (papermill takes two seconds). The block must import nothing itself: imports that meet in two
+    threads see each other half done."""
+    thread = threading.Thread(target=importlib.import_module, args=(module,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _notebooks(
@@ -174,7 +180,7 @@ def _clean_up(settings: Settings, place: Place, outcomes: Sequence[NotebookOutco
     complete = not interrupted and len(outcomes) == len(IN_A_RUN) and all(o.verdict == "PASS" for o in outcomes)
     if settings.keep and complete:
         return CleanUp(True, f"kept, as asked; undo it later: jfsnb rollback {settings.run_id}")
-    from jfsnb.steps.journal import rollback
+    from jfsnb.steps.rollback import rollback
 
     try:
         done = rollback(connected(settings, place.sandbox), settings.run_id, settings.outputs)
@@ -211,7 +217,7 @@ def finish(
     clean_up: CleanUp,
     times: tuple[str, str, float],
     strict: bool = False,
-    interrupted: Interrupted | None = None,
+    stopped: JfsnbError | Interrupted | None = None,
 ) -> int:
     """Write run.json, junit.xml, report.html and the index; print the verdict; hand back the exit code."""
     from jfsnb.report.index import write_index
@@ -222,12 +228,10 @@ def finish(
 
     folder = settings.folder
     parts = redact(load(folder))
-    code = interrupted.exit_code if interrupted else None
     parameters = {**settings.parameters(), "image": settings.image or _tested_image(parts)}
-    found = record(
-        settings.run_id, parameters, cluster, outcomes, parts, clean_up, versions(), times, strict, interrupted=code
+    found = redact(
+        record(settings.run_id, parameters, cluster, outcomes, parts, clean_up, versions(), times, strict, stopped)
     )
-    found = redact(found)
     (folder / "run.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "junit.xml").write_text(junit(found), encoding="utf-8")
     report = folder / "report.html"

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from jfsnb.checks.model import Verdict, overall
+from jfsnb.errors import JfsnbError
+from jfsnb.report.interrupt import Interrupted
 from jfsnb.report.runner import NotebookOutcome
 
 SCHEMA_VERSION = 1
@@ -126,17 +128,20 @@ def _passed(parts: Sequence[Part], count: int) -> str:
     return sentence or f"all {count} checks passed"
 
 
-def exit_code(
-    judged: Judged, outcomes: Sequence[NotebookOutcome], strict: bool = False, interrupted: int | None = None
-) -> int:
-    """0 for PASS (WARN too, unless strict), 1 FAIL, 2 wrong usage, 3 ERROR or NOT_READY, 128 + signal."""
-    if interrupted is not None:
-        return interrupted
+def exit_code(judged: Judged, outcomes: Sequence[NotebookOutcome], strict: bool = False) -> int:
+    """0 for PASS (WARN too, unless strict), 1 FAIL, 2 wrong usage, 3 ERROR or NOT_READY."""
     if any(outcome.exit_code == 2 for outcome in outcomes):
         return 2
     if judged.verdict is Verdict.WARN:
         return 1 if strict else 0
     return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(judged.verdict, 3)
+
+
+def _judge_stopped(stopped: JfsnbError | Interrupted) -> Judged:
+    """A run that could not go on: nothing it found is a verdict about the client."""
+    if isinstance(stopped, JfsnbError):
+        return Judged(Verdict.ERROR, stopped.what, stopped.next_step)
+    return Judged(Verdict.ERROR, f"the run was {stopped}", "run it again")
 
 
 def coverage(settings: Mapping[str, Any], cluster: ClusterFacts, parts: Sequence[Part]) -> dict[str, list[str]]:
@@ -191,24 +196,22 @@ def record(
     versions: Mapping[str, str],
     times: tuple[str, str, float],
     strict: bool = False,
-    interrupted: int | None = None,
+    stopped: JfsnbError | Interrupted | None = None,
 ) -> dict[str, Any]:
     """Everything about a run as plain data: run.json.
 
     Args:
         times: start and end (ISO, UTC), and seconds between them.
-        interrupted: exit code after a signal.
+        stopped: what ended it before its time.
     """
-    judged = judge_run(outcomes, parts, clean_up)
-    if interrupted is not None and judged.verdict is not Verdict.FAIL:
-        judged = Judged(Verdict.ERROR, f"the run was stopped by a signal (exit code {interrupted})", "run it again")
+    judged = judge_run(outcomes, parts, clean_up) if stopped is None else _judge_stopped(stopped)
     return {
         "schema": SCHEMA_VERSION,
         "run_id": run_id,
         "verdict": str(judged.verdict),
         "reason": judged.reason,
         "next_action": judged.next_action,
-        "exit_code": exit_code(judged, outcomes, strict, interrupted),
+        "exit_code": exit_code(judged, outcomes, strict) if stopped is None else stopped.exit_code,
         "started": times[0],
         "ended": times[1],
         "seconds": times[2],

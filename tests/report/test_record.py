@@ -1,6 +1,7 @@
 """The verdict of a run: the worst that was found, and never PASS without the evidence for it."""
 
 import json
+import signal
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 import sample
 
 from jfsnb.checks.model import Verdict
+from jfsnb.errors import ConnectionFailed
+from jfsnb.report.interrupt import Interrupted
 from jfsnb.report.junit import junit
 from jfsnb.report.record import EXPECTED_PARTS, CleanUp, ClusterFacts, exit_code, judge_run, record
 from jfsnb.report.runner import NotebookOutcome
@@ -108,8 +111,10 @@ def test_exit_codes(verdict, strict, code):
 def test_wrong_usage_and_signals_have_their_own_exit_codes():
     judged = judge_run([RAN], with_check("client", "FAIL"), CLEAN)
     assert exit_code(judged, [replace(RAN, exit_code=2)]) == 2
-    assert exit_code(judged, [RAN], interrupted=143) == 143
-    assert a_record(interrupted=130)["verdict"] == "ERROR"
+    stopped = a_record(stopped=Interrupted(signal.SIGTERM))
+    assert (stopped["exit_code"], stopped["verdict"]) == (143, "ERROR")
+    refused = a_record(parts=[], stopped=ConnectionFailed("no answer", "look at the address"))
+    assert (refused["exit_code"], refused["reason"], refused["next_action"]) == (3, "no answer", "look at the address")
 
 
 def test_what_was_not_covered_names_tier_scope_and_nodes():
@@ -125,7 +130,7 @@ def test_the_record_is_what_the_schema_says():
 
     schema = json.loads((Path(__file__).parents[2] / "docs" / "run-schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
-    for found in (a_record(), a_record(parts=[], outcomes=[]), a_record(interrupted=143)):
+    for found in (a_record(), a_record(parts=[], outcomes=[]), a_record(stopped=Interrupted(signal.SIGINT))):
         jsonschema.validate(json.loads(json.dumps(found)), schema)
 
 

@@ -1,0 +1,132 @@
+"""The command line: quick help, one clear message and the right exit code when something is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from jfsnb.cli import main
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path, monkeypatch):
+    """No cluster, no sandbox, an empty outputs folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-such-kubeconfig"))
+    monkeypatch.setenv("JFSNB_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("JFSNB_OUTPUTS", raising=False)
+    monkeypatch.delenv("JFSNB_SANDBOX", raising=False)
+
+
+def call(*words):
+    return CliRunner().invoke(main, words)
+
+
+def imported(code):
+    """Modules that are loaded after the code ran in a fresh interpreter."""
+    script = f"import sys\n{code}\nprint(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.split())
+
+
+@pytest.mark.parametrize("code", ["import jfsnb", "import jfsnb.cli", "import jfsnb; dir(jfsnb)"])
+def test_nothing_heavy_is_imported_before_it_is_used(code):
+    assert not imported(code) & {"kubernetes", "pandas", "papermill", "nbclient", "IPython", "aiohttp", "ipywidgets"}
+
+
+def test_every_command_has_help():
+    for command in main.commands:
+        result = call(command, "--help")
+        assert result.exit_code == 0
+        assert len(result.output) > 100
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-p", "namspace", "x"], "did you mean namespace?"),
+        (["-p", "open('x','w'); y", "1"], "there is no parameter"),
+        (["-p", "keep", "perhaps"], "keep takes bool"),
+        (["-p", "timeout", "2m"], "timeout takes int"),
+        (["--image", "juicedata/mount:a:b"], "image"),
+        (["--scope", "everything"], "canary"),
+        (["--namespace", "Not_A_Name"], "namespace"),
+        (["--run-id", "../escape"], "run_id"),
+        (["--cluster", "prod"], "--image"),
+        (["--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_wrong_usage_is_refused_before_anything_is_done(words, told, tmp_path):
+    result = call("run", *words)
+    assert result.exit_code == 2
+    assert told in result.output
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_parameters_file_is_typed_and_checked_like_the_options(tmp_path):
+    (tmp_path / "p.yaml").write_text("namespace: 0123\n")
+    assert "quote it" in call("run", "-f", "p.yaml").output
+    (tmp_path / "p.yaml").write_text("- a\n")
+    assert call("run", "-f", "p.yaml").exit_code == 2
+    (tmp_path / "p.yaml").write_text("a: [\n")
+    assert "not YAML" in call("run", "-f", "p.yaml").output
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_else(tmp_path):
+    (tmp_path / "file").touch()
+    result = call("run", "--outputs", str(tmp_path / "file" / "below"))
+    assert result.exit_code == 2
+    assert "cannot write" in result.output
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_told_too(tmp_path):
+    (tmp_path / "outputs").mkdir(mode=0o500)
+    assert "cannot write" in call("run").output
+
+
+def test_no_connection_is_an_error_with_a_report(tmp_path):
+    result = call("run", "--cluster", "prod", "--image", "juicedata/mount:ce-v1.3.0", "--run-id", "r1")
+    assert result.exit_code == 3
+    run = json.loads((tmp_path / "outputs" / "r1" / "run.json").read_text())
+    assert run["verdict"] == "ERROR"
+    assert "no-such-kubeconfig" in run["reason"]
+    assert (tmp_path / "outputs" / "r1" / "report.html").exists()
+    assert (tmp_path / "outputs" / "index.html").exists()
+    last = result.output.strip().splitlines()[-1]
+    assert last.split() == ["ERROR", "outputs/r1/report.html"]
+
+
+@pytest.mark.parametrize("words", [["mounts"], ["doctor"], ["verify", "app"], ["rollback", "r1"], ["patch"]])
+def test_questions_without_a_sandbox_say_how_to_get_one(words):
+    result = call(*words)
+    assert result.exit_code == 3
+    assert "jfsnb sandbox up" in result.output
+
+
+def test_an_unknown_context_is_named_with_the_known_ones(tmp_path):
+    kubeconfig = tmp_path / "kubeconfig"
+    user, server = {"name": "u", "user": {"token": "t"}}, {"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}
+    context = {"name": "staging", "context": {"cluster": "c", "user": "u"}}
+    config = {"clusters": [server], "users": [user], "contexts": [context], "current-context": "staging"}
+    kubeconfig.write_text(json.dumps(config))
+    result = call("mounts", "--cluster", "prod", "--kubeconfig", str(kubeconfig))
+    assert result.exit_code == 3
+    assert "staging" in result.output
+    refused = call("mounts", "--cluster", "staging", "--kubeconfig", str(kubeconfig))
+    assert refused.exit_code == 3
+
+
+def test_shell_env_and_status_without_a_sandbox():
+    assert call("sandbox", "shell-env").exit_code == 2
+    assert "jfsnb sandbox up" in call("sandbox", "status").output
+    assert call("sandbox", "down").exit_code == 0
+
+
+def test_the_report_command_needs_a_folder(tmp_path):
+    assert call("report").exit_code == 2
+    (tmp_path / "outputs").mkdir()
+    assert call("report", "r9").exit_code == 2
+    assert call("report").exit_code == 0
