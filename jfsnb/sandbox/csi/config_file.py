@@ -24,6 +24,7 @@ class ConfigFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.current = DriverConfig()
+        self._seen: tuple[int, int] = (0, 0)
 
     def load(self) -> None:
         """Read the file.
@@ -32,22 +33,29 @@ class ConfigFile:
             ConfigInvalid: the driver cannot use it; ``current`` stays what it was.
             OSError: no such file.
         """
+        self._seen = self._version()
         self.current = load(self.path.read_text(encoding="utf-8"))
+
+    def _version(self) -> tuple[int, int]:
+        """Which file it is now: a sync of the kubelet puts another one in its place."""
+        found = self.path.stat()
+        return found.st_ino, found.st_mtime_ns
 
     async def follow(self) -> None:
         """Reload for ever: on each change of the mounted directory, and every five minutes anyway."""
         await asyncio.gather(self._on_change(), self._on_timer())
 
     async def _on_change(self) -> None:
-        first = True
         async for name, present in changes(self.path.parent):
-            if name not in ("..data", self.path.name) or not present:
-                continue
-            if first:  # what is there at the start has just been loaded
-                first = False
-                continue
-            log.info("config file updated, reload config", config_file=str(self.path))
-            self._reload("fail to reload config")
+            if name in ("..data", self.path.name) and present and self._is_new():
+                log.info("config file updated, reload config", config_file=str(self.path))
+                self._reload("fail to reload config")
+
+    def _is_new(self) -> bool:
+        try:
+            return self._version() != self._seen
+        except OSError:
+            return True
 
     async def _on_timer(self) -> None:
         while True:

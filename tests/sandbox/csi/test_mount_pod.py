@@ -58,7 +58,8 @@ def test_worked_example():
     assert container(pod)["command"] == [
         "sh",
         "-c",
-        "/usr/local/bin/juicefs format --storage=s3 --bucket=B --access-key=A --secret-key=${secretkey} ${metaurl} myfs\n"
+        "/usr/local/bin/juicefs format --storage=s3 --bucket=B --access-key=A --secret-key=${secretkey} "
+        "${metaurl} myfs\n"
         "exec /bin/mount.juicefs ${metaurl} /jfs/pvc-AAAA-abcdef -o subdir=pvc-AAAA,metrics=0.0.0.0:9567",
     ]
     names = ["JFS_INSIDE_CONTAINER", "metaurl", "secretkey", "JFS_FOREGROUND", "JFS_SUPER_COMM"]
