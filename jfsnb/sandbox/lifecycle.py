@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jfsnb.errors import SandboxError, UsageError
+from jfsnb.sandbox.node.clients import fetch_clients
+from jfsnb.sandbox.node.tier import detect
 
 START_SECONDS = 60.0
 
@@ -89,7 +91,18 @@ def up(
     shutil.rmtree(state, ignore_errors=True)
     for part in ("log", "credentials", "store/meta", "store/objects", "nodes", "images"):
         (state / part).mkdir(mode=0o700, parents=True)
+    _fetch_clients(tier)
     return _launch(name, state, owner_pid, tier, nodes)
+
+
+def _fetch_clients(tier: str | None) -> None:
+    """Once on each machine: the clients that the sandbox's images carry. Without any, the sandbox has a lower tier."""
+    if detect(tier).name != "full":
+        return
+    try:
+        fetch_clients(lambda line: print(line, file=sys.stderr))
+    except SandboxError as error:
+        print(error, file=sys.stderr)
 
 
 def _launch(name: str, state: Path, owner_pid: int | None, tier: str | None, nodes: tuple[str, ...]) -> Sandbox:

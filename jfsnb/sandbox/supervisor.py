@@ -74,10 +74,10 @@ class Supervisor:
             signal.signal(number, lambda *_: None)
         from jfsnb.sandbox.api.server import serve
         from jfsnb.sandbox.components import run_components
-        from jfsnb.sandbox.node.tier import detect
+        from jfsnb.sandbox.node.tier import detect, with_clients
         from jfsnb.sandbox.world import objects
 
-        tier = detect(self.force_tier)
+        tier = with_clients(detect(self.force_tier))
         make_pki(self.state)
         self._make_tokens()
         about = {"tier": tier.name, "reason": tier.reason, "sandbox": self.name}

@@ -43,7 +43,6 @@ WHEELS = (
         "0.14.2 (2021-09-05 03f36d6)",
     ),
 )
-BASELINE = WHEELS[0]
 MOUNT_REPOSITORY = "juicedata/mount"
 #: The machine's own userland without a client; the second name is the article's placeholder for "some image with bash".
 HOST_IMAGES = ("local/debian:bookworm", "xxx/juicedata/mount:ce-v1.3.0")

