@@ -266,7 +266,7 @@ class PodWorker:
         self._dirty.set()
 
     async def _keep_status(self) -> None:
-        while True:
+        while not self._gone.is_set():
             await self._dirty.wait()
             await self._send_status()
 
@@ -286,6 +286,7 @@ class PodWorker:
     async def _send_status(self) -> None:
         """Bring the API server's status up to date; several changes in between become one."""
         async with self._writing:
+            self._dirty.clear()
             while not self._gone.is_set():
                 self._dirty.clear()
                 status = pod_status(self._with_sent_conditions(), self.view(), stamp())
