@@ -21,13 +21,15 @@ from typing import Any, TextIO
 import jfsnb
 from jfsnb.errors import JfsnbError, UsageError
 from jfsnb.report.interrupt import Interrupted, interruptible, undisturbed
+from jfsnb.report.kernels import Kernels
 from jfsnb.report.parameters import declared, typed
 from jfsnb.report.progress import Progress, make_progress
 from jfsnb.report.record import CleanUp, ClusterFacts, record
-from jfsnb.report.runner import CELL_GRACE_SECONDS, Kernels, NotebookOutcome, not_run, run_notebook, title_of
+from jfsnb.report.runner import CELL_GRACE_SECONDS, NotebookOutcome, not_run, run_notebook, title_of
 from jfsnb.settings import Settings
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+KERNELS_AHEAD = 2
 IN_A_RUN = ("01-csi-background", "02-build-image", "03-patch-config", "04-deploy-smoke-pod", "05-verify-mount-pod")
 
 
@@ -76,9 +78,9 @@ def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = No
         try:
             with interruptible():
                 progress.say(f"run {settings.run_id}")
-                with _place(settings, progress) as place:
+                with _place(settings, progress) as (place, kernels):
                     try:
-                        _notebooks(sources, settings, place, progress, outcomes)
+                        _notebooks(sources, settings, kernels, progress, outcomes)
                     except Interrupted as signal:
                         stopped = signal
                         progress.say(f"{signal}: cleaning up")
@@ -106,29 +108,36 @@ def _must_be_writable(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _place(settings: Settings, progress: Progress) -> Iterator[Place]:
-    """Connect to the cluster, or to a sandbox: the running one, or one of our own that goes at the end."""
-    from jfsnb.kube.connect import connect
+def _place(settings: Settings, progress: Progress) -> Iterator[tuple[Place, Kernels]]:
+    """Connect to the cluster, or to a sandbox: the running one, or one of our own that goes at the end.
 
-    if not settings.is_sandbox:
-        cluster = connect(settings)
-        yield Place(ClusterFacts(cluster.context, cluster.version, cluster.tier, cluster.tier_reason))
-        return
+    Meanwhile the first kernel starts.
+    """
+    from jfsnb.kube.connect import connect
     from jfsnb.sandbox import lifecycle
 
-    name = os.environ.get("JFSNB_SANDBOX", "default")
-    sandbox, own = lifecycle.find(name), False
-    if sandbox is None:
-        name, own = f"run-{settings.run_id}", True
-        with _importing("jfsnb.report.engine"):
-            sandbox = lifecycle.up(name, owner_pid=os.getpid())
+    name = os.environ.get("JFSNB_SANDBOX", "default") if settings.is_sandbox else ""
+    sandbox = lifecycle.find(name) if name else None
+    own = bool(name) and sandbox is None
+    name = f"run-{settings.run_id}" if own else name
+    environment = {"JFSNB_HEADLESS": "1", "JFSNB_OUTPUTS": str(settings.outputs), "JFSNB_SANDBOX": name}
+    kernels = Kernels(environment, NOTEBOOKS)
     try:
-        progress.say(f"sandbox {name}, tier {sandbox.tier}: {sandbox.tier_reason}")
-        cluster = connect(settings, kubeconfig=str(sandbox.kubeconfig), context=sandbox.context)
-        yield Place(ClusterFacts(cluster.context, cluster.version, sandbox.tier, sandbox.tier_reason), name, own)
-    finally:
+        kernels.prepare()
         if own:
-            with undisturbed():
+            with _importing("jfsnb.report.engine"):
+                sandbox = lifecycle.up(name, owner_pid=os.getpid())
+        if sandbox is None:
+            cluster = connect(settings)
+        else:
+            progress.say(f"sandbox {name}, tier {sandbox.tier}: {sandbox.tier_reason}")
+            cluster = connect(settings, kubeconfig=str(sandbox.kubeconfig), context=sandbox.context)
+        facts = ClusterFacts(cluster.context, cluster.version, cluster.tier, cluster.tier_reason)
+        yield Place(facts, name, own), kernels
+    finally:
+        with undisturbed():
+            kernels.close()
+            if own:
                 lifecycle.down(name)
 
 
@@ -145,32 +154,29 @@ def _importing(module: str) -> Iterator[None]:
 
 
 def _notebooks(
-    sources: Sequence[Path], settings: Settings, place: Place, progress: Progress, outcomes: list[NotebookOutcome]
+    sources: Sequence[Path],
+    settings: Settings,
+    kernels: Kernels,
+    progress: Progress,
+    outcomes: list[NotebookOutcome],
 ) -> None:
     """Run them in order, up to the first that does not pass; outcomes are added as they come."""
-    environment = {"JFSNB_HEADLESS": "1", "JFSNB_OUTPUTS": str(settings.outputs)}
-    environment |= {"JFSNB_SANDBOX": place.sandbox} if place.sandbox else {}
-    kernels = Kernels(environment)
-    try:
-        for number, source in enumerate(sources, 1):
-            watcher = progress.notebook(number)
-            kernel = kernels.take(source.parent)
-            if number < len(sources):
-                kernels.prepare(source.parent)
-            outcome = run_notebook(
-                source,
-                settings.folder / source.name,
-                {name: value for name, value in settings.parameters().items() if name in declared(source)},
-                kernel,
-                CELL_GRACE_SECONDS + 3 * settings.timeout,
-                watcher,
-            )
-            outcomes.append(outcome)
-            progress.done(outcome)
-            if outcome.verdict != "PASS":
-                return
-    finally:
-        kernels.close()
+    for number, source in enumerate(sources, 1):
+        watcher = progress.notebook(number)
+        kernel = kernels.take()
+        kernels.prepare(min(KERNELS_AHEAD, len(sources) - number))
+        outcome = run_notebook(
+            source,
+            settings.folder / source.name,
+            {name: value for name, value in settings.parameters().items() if name in declared(source)},
+            kernel,
+            CELL_GRACE_SECONDS + 3 * settings.timeout,
+            watcher,
+        )
+        outcomes.append(outcome)
+        progress.done(outcome)
+        if outcome.verdict != "PASS":
+            return
 
 
 def _clean_up(settings: Settings, place: Place, outcomes: Sequence[NotebookOutcome], interrupted: bool) -> CleanUp:

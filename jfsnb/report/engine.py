@@ -6,18 +6,12 @@ Importing this module imports papermill (about two seconds): do it inside functi
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_client.manager import AsyncKernelManager
-from jupyter_core.utils import run_sync
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
-from traitlets.config import Config
 
 from jfsnb.report.redact import redact
 
@@ -92,27 +86,3 @@ class RedactingEngine(NBClientEngine):  # type: ignore[misc]
 
 
 papermill_engines.register(ENGINE, RedactingEngine)
-
-
-def start_kernel(environment: dict[str, str], cwd: str, warm_up: str = "") -> AsyncKernelManager:
-    """Start a kernel of this very Python without waiting for it; nbclient does that when it needs it.
-
-    Args:
-        environment: variables added to our own.
-        cwd: its working directory.
-        warm_up: a Python line that the kernel runs while nobody waits for it yet.
-    """
-    # Sockets in a private directory with a short absolute path: by default they are relative to the working directory.
-    sockets = tempfile.mkdtemp(prefix="jfsnb-k")
-    config = Config(KernelManager={"transport": "ipc", "connection_file": f"{sockets}/k.json"})
-    kernel = AsyncKernelManager(kernel_name="python3", config=config)
-    weakref.finalize(kernel, shutil.rmtree, sockets, ignore_errors=True)
-    arguments = ["--HistoryManager.hist_file=:memory:"]
-    arguments += [f"--IPKernelApp.exec_lines={warm_up}"] if warm_up else []
-    run_sync(kernel.start_kernel)(extra_arguments=arguments, env=environment, cwd=cwd)
-    return kernel
-
-
-def stop_kernel(kernel: AsyncKernelManager) -> None:
-    """End a kernel that was started ahead and is not needed."""
-    run_sync(kernel.shutdown_kernel)(now=True)

@@ -8,7 +8,6 @@ executed, none may hold an error output, and what was raised decides the rest.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -60,36 +59,6 @@ class Watcher:
     waiting: Callable[[str], None] = lambda text: None
 
 
-class Kernels:
-    """The next notebook's kernel starts while the present one runs: a start takes most of a second."""
-
-    def __init__(self, environment: Mapping[str, str], warm_up: str = "import jfsnb; jfsnb.warm_up()") -> None:
-        self._environment = {**os.environ, **environment}
-        self._warm_up = warm_up
-        self._ahead: Any = None
-
-    def prepare(self, cwd: Path) -> None:
-        """Start one for later, unless there is one."""
-        if self._ahead is None:
-            from jfsnb.report.engine import start_kernel
-
-            self._ahead = start_kernel(self._environment, str(cwd), self._warm_up)
-
-    def take(self, cwd: Path) -> Any:
-        """One to use now."""
-        self.prepare(cwd)
-        kernel, self._ahead = self._ahead, None
-        return kernel
-
-    def close(self) -> None:
-        """End the one that nobody took."""
-        if self._ahead is not None:
-            from jfsnb.report.engine import stop_kernel
-
-            kernel, self._ahead = self._ahead, None
-            stop_kernel(kernel)
-
-
 def run_notebook(
     source: Path,
     output: Path,
@@ -104,7 +73,7 @@ def run_notebook(
         source: the notebook.
         output: where the executed one is kept; written while it runs, too.
         parameters: already typed (`jfsnb.report.parameters.typed`).
-        kernel: from `Kernels.take`; ended here.
+        kernel: from `jfsnb.report.kernels.Kernels.take`; ended here.
         cell_seconds: a cell that takes longer is interrupted; its `finally` blocks run.
         watcher: told of every cell.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from jfsnb.report.runner import Kernels
+from jfsnb.report.kernels import Kernels
 
 sys.path.insert(0, str(Path(__file__).parent))  # for sample.py, which the tests share
 
@@ -32,7 +32,7 @@ def notebook(tmp_path):
 
 
 @pytest.fixture
-def kernels():
-    started = Kernels({}, warm_up="")
+def kernels(tmp_path):
+    started = Kernels({}, tmp_path, warm_up="")
     yield started
     started.close()

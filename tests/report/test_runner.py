@@ -18,7 +18,7 @@ def run(notebook, kernels, tmp_path):
     def start(*cells, parameters="namespace: str = 'a'", values=None, watcher=None, cell_seconds=60):
         source = notebook("lesson", *cells, parameters=parameters)
         output = tmp_path / "lesson.ipynb"
-        outcome = run_notebook(source, output, values or {}, kernels.take(tmp_path), cell_seconds, watcher)
+        outcome = run_notebook(source, output, values or {}, kernels.take(), cell_seconds, watcher)
         return outcome, output.read_text() if output.exists() else ""
 
     return start
@@ -99,12 +99,13 @@ INTERRUPTED = """
 import signal, sys
 from pathlib import Path
 from jfsnb.report.interrupt import Interrupted, interruptible
-from jfsnb.report.runner import Kernels, run_notebook
+from jfsnb.report.kernels import Kernels
+from jfsnb.report.runner import run_notebook
 source, folder = Path(sys.argv[1]), Path(sys.argv[2])
-kernels = Kernels({}, warm_up="")
+kernels = Kernels({}, folder, warm_up="")
 try:
     with interruptible():
-        run_notebook(source, folder / "out.ipynb", {}, kernels.take(folder))
+        run_notebook(source, folder / "out.ipynb", {}, kernels.take())
 except Interrupted as stop:
     print("stopped by", stop.signal)
     sys.exit(stop.exit_code)
