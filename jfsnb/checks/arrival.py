@@ -103,6 +103,7 @@ def came_up(
     mount_object: Obj | None,
     failed_mounts: Sequence[str],
     log: Sequence[str],
+    mount_log: Sequence[str],
     claim_phase: str,
     seconds: float,
 ) -> CheckResult:
@@ -112,7 +113,7 @@ def came_up(
         pod: as seen last; None when it vanished.
         mount_pod, mount_object: who serves it, as facts and as object; None when nobody does yet.
         failed_mounts: messages of its FailedMount events, oldest first.
-        log: its lines.
+        log, mount_log: its lines, and its Mount Pod's.
         claim_phase: ``Bound``, ``Pending`` …; empty when the PVC is not there.
         seconds: how long it was watched.
     """
@@ -126,7 +127,7 @@ def came_up(
     if own is not None and own.is_image:
         return _image_trouble(pod, own)
     if mount_object is not None and mount_pod is not None and (theirs := trouble_of(mount_object)) is not None:
-        return _mount_pod_trouble(mount_pod, theirs)
+        return _mount_pod_trouble(mount_pod, theirs, mount_log)
     if own is not None:
         said = next((line for line in reversed(log) if line.startswith("ERROR")), log[-1] if log else "nothing")
         return result(
@@ -150,16 +151,17 @@ def _image_trouble(pod: Obj, trouble: Trouble) -> CheckResult:
     )
 
 
-def _mount_pod_trouble(mount_pod: MountPod, trouble: Trouble) -> CheckResult:
+def _mount_pod_trouble(mount_pod: MountPod, trouble: Trouble, log: Sequence[str]) -> CheckResult:
     action = (
         "Check the tag, the registry and the pull secrets of the CSI node DaemonSet, which Mount Pods inherit."
         if trouble.is_image
         else f"Read its log: kubectl -n {mount_pod.namespace} logs {mount_pod.name} --previous"
     )
+    said = f"; it said: {log[-1]}" if log else ""
     return result(
         ARRIVED,
         Verdict.FAIL if trouble.hopeless else Verdict.NOT_READY,
-        f"its Mount Pod {mount_pod.name} does not run image {mount_pod.image} ({trouble.reason}: {trouble.message})",
+        f"its Mount Pod {mount_pod.name} does not run {mount_pod.image} ({trouble.reason}: {trouble.message}){said}",
         [Evidence(f"pod/{mount_pod.name}", "status.containerStatuses[0].state", trouble.reason)],
         action,
     )

@@ -13,16 +13,28 @@ from jfsnb.driver.mountpods import MountPod
 from jfsnb.driver.names import MOUNT_CONTAINER
 from jfsnb.errors import JfsnbError
 from jfsnb.steps import driver as driver_facts
-from jfsnb.steps.driver import Volume
 from jfsnb.steps.model import Row, Timeline
 from jfsnb.steps.results import Baseline, DataProof, Deployed
 from jfsnb.steps.run import Run, part
 from jfsnb.steps.serving import Smoked, smoked
 
 MOUNT = "/jfs"
-#: The access log gives its first lines about a second after it was opened; the app writes all the while.
-ACCESS_SECONDS = 3
-WRITES = 12
+ACCESS_SECONDS, TIMED_OUT = 3, 124
+#: The app Pod writes until the line was seen (or 40 times). The shell reads the log byte by byte, which is what makes
+#: it come at once: a larger read is answered only after a second.
+WRITE = """
+for i in $(seq 40); do
+  echo "$i" > "$1/$2"
+  [ -e "$1/$2.seen" ] && break
+  sleep 0.05
+done
+rm -f "$1/$2" "$1/$2.seen"
+"""
+READ = """
+while read -r line; do
+  case "$line" in *"$2"*) echo "$line"; : > "$3/$2.seen"; exit 0;; esac
+done < "$1"
+"""
 
 
 @part(DataProof)
@@ -31,9 +43,9 @@ def data(run: Run) -> DataProof:
     timeline = Timeline()
     known = smoked(run, Deployed.PART)
     driver = driver_facts.find_driver(run.cluster, run.settings.driver_namespace)
-    volume = driver_facts.find_volume(run.cluster, known.namespace, known.claim)
     serving = MountPod.from_object(run.cluster.get("pods", driver.namespace, known.mount_pod))
-    root = _root_in_mount_pod(serving, volume)
+    mounts, mountinfo = _read(run, known, "/proc/self/mounts"), _read(run, known, "/proc/self/mountinfo")
+    root = _root_in_mount_pod(serving, mountinfo)
     with timeline.measure("nonce: written, and read back by two routes"):
         path, digest = _nonce(run, known)
         relative = path.removeprefix(MOUNT)
@@ -41,9 +53,9 @@ def data(run: Run) -> DataProof:
         independent = _copy(run, "Mount Pod", serving.namespace, serving.name, MOUNT_CONTAINER, root + relative)
         third = _third(run, path)
     with timeline.measure("access log while the app Pod writes"):
-        name, lines = _access_log(run, known, serving)
+        name, lines = _access_log(run, known, serving, root)
     checks = [
-        smoke.juicefs_mount(_mounts(run, known), MOUNT, known.pod),
+        smoke.juicefs_mount(mounts, MOUNT, known.pod),
         smoke.nonce_read_back(digest, written, independent),
         smoke.access_log_shows(lines, name, serving.name),
     ]
@@ -57,10 +69,19 @@ def _row(copy: Copy) -> Row:
     return {"route": copy.route, "pod": copy.pod, "path": copy.path, "sha256": copy.sha256, "size": copy.size}
 
 
-def _root_in_mount_pod(pod: MountPod, volume: Volume) -> str:
-    """Where the app's /jfs is in the Mount Pod: the mount path itself, or in shared mounts the volume's directory."""
-    sub = (volume.pv["spec"]["csi"].get("volumeAttributes") or {}).get("subPath", "") if pod.share_mode else ""
-    return f"{pod.command.mount_path}/{sub}".rstrip("/")
+def _root_in_mount_pod(pod: MountPod, mountinfo: str | Unreadable) -> str:
+    """Where the app's mount is in the Mount Pod: its mount path, and below it what the app's mount has as its root.
+
+    The client may mount a sub-directory of the file system, or the node may bind one (reference §1.9): the mount's own
+    root tells both apart.
+    """
+    found = [fields for fields in map(str.split, _lines(mountinfo)) if len(fields) > 4 and fields[4] == MOUNT]
+    root = found[-1][3] if found else "/"
+    return f"{pod.command.mount_path}/{root.strip('/')}".rstrip("/")
+
+
+def _lines(text: str | Unreadable) -> list[str]:
+    return text.splitlines() if isinstance(text, str) else []
 
 
 def _nonce(run: Run, known: Smoked) -> tuple[str, str | Unreadable]:
@@ -102,27 +123,26 @@ def _third(run: Run, path: str) -> Copy | Unreadable:
     return _copy(run, "baseline Pod, through the old client", known.namespace, known.pod, "", path)
 
 
-def _mounts(run: Run, known: Smoked) -> str | Unreadable:
+def _read(run: Run, known: Smoked, path: str) -> str | Unreadable:
     try:
-        answer = run.cluster.execute(known.namespace, known.pod, ["cat", "/proc/self/mounts"])
+        answer = run.cluster.execute(known.namespace, known.pod, ["cat", path])
     except JfsnbError as error:
         return Unreadable(error.what)
     return answer.stdout if answer.ok else Unreadable(answer.stderr.strip())
 
 
-def _access_log(run: Run, known: Smoked, serving: MountPod) -> tuple[str, list[str] | Unreadable]:
-    """(file name, access log lines) sampled in the Mount Pod while the app Pod writes a file of that name."""
+def _access_log(run: Run, known: Smoked, serving: MountPod, root: str) -> tuple[str, list[str] | Unreadable]:
+    """(file name, access log lines that name it) sampled in the Mount Pod while the app Pod writes that file."""
     name = f"access-{known.pod}.txt"
-    write = f"for i in $(seq {WRITES}); do echo $i > {MOUNT}/{name}; sleep 0.1; done; rm -f {MOUNT}/{name}"
-    sample = f'timeout {ACCESS_SECONDS} grep -m 1 -a -F -- "$2" "$1"'
-    read = ["sh", "-c", sample, "read", serving.command.access_log, name]
+    write = ["sh", "-c", WRITE, "write", MOUNT, name]
+    read = ["timeout", str(ACCESS_SECONDS), "sh", "-c", READ, "read", serving.command.access_log, name, root]
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(run.cluster.execute, serving.namespace, serving.name, read, MOUNT_CONTAINER)
         try:
-            run.cluster.execute(known.namespace, known.pod, ["sh", "-c", write])
+            run.cluster.execute(known.namespace, known.pod, write)
             answer = reading.result()
         except JfsnbError as error:
             return name, Unreadable(error.what)
-    if answer.code not in (0, 1, 124):
-        return name, Unreadable(answer.stderr.strip() or f"exit code {answer.code}")
-    return name, answer.stdout.splitlines() or ["(other lines)"] if answer.code == 1 else answer.stdout.splitlines()
+    if answer.code == TIMED_OUT:
+        return name, ["(other lines only)"]
+    return name, answer.stdout.splitlines() if answer.ok else Unreadable(answer.stderr.strip() or f"exit {answer.code}")

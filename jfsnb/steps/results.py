@@ -68,6 +68,7 @@ class Smoke(Result):
         wide: what ``kubectl get pod -o wide`` shows: NAME READY STATUS RESTARTS AGE IP NODE.
         events: columns at, type, reason, object, message, count.
         log: the container's lines.
+        mount_log: the Mount Pod's last lines, where the smoke Pod did not become Ready.
     """
 
     pod: str = ""
@@ -85,6 +86,7 @@ class Smoke(Result):
     wide: Table = ()
     events: Table = ()
     log: tuple[str, ...] = ()
+    mount_log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jfsnb.driver.mountpods import MountPod
 from jfsnb.driver.names import MOUNT_POD_SELECTOR
@@ -19,6 +20,7 @@ from jfsnb.steps.journal import ANNOTATE, CONFIG, CREATE, Entry, Journal
 from jfsnb.steps.manifest import RUN_LABEL
 from jfsnb.steps.model import Row, Table
 
+Obj = dict[str, Any]
 #: Pods of a run that is given up need no graceful end; their data are test data.
 GRACE_SECONDS = 2
 GONE_SECONDS = 60.0
@@ -53,7 +55,7 @@ def rollback(cluster: Cluster, run_id: str, outputs: Path | None = None) -> Roll
     standing = journal.standing()
     for entry in standing:
         _attempt(rows, entry.op, entry.object, functools.partial(_undo, cluster, journal, entry, run_id))
-    _wait_for_pods(cluster, journal, standing, rows)
+    _wait_for_objects(cluster, journal, standing, rows)
     _sweep(cluster, run_id, rows)
     if not any(e.op == CONFIG for e in journal.entries()):
         _undo_noted_config(cluster, run_id, rows)
@@ -86,6 +88,7 @@ def _undo(cluster: Cluster, journal: Journal, entry: Entry, run_id: str) -> str:
 
 
 def _delete(cluster: Cluster, journal: Journal, entry: Entry, run_id: str) -> str:
+    """Ask for the deletion; ``_wait_for_objects`` tells the outcome."""
     found = cluster.find(entry.plural, entry.namespace, entry.name)
     if found is None:
         journal.undone(entry.number, "already gone")
@@ -94,42 +97,55 @@ def _delete(cluster: Cluster, journal: Journal, entry: Entry, run_id: str) -> st
     if not ours or entry.uid not in ("", found["metadata"]["uid"]):
         journal.undone(entry.number, "not ours any more")
         return "already gone (somebody else has made one of that name)"
-    if entry.plural == "persistentvolumeclaims":
-        _forget_volume(cluster, found)
-    grace = GRACE_SECONDS if entry.plural == "pods" else None
-    cluster.delete(entry.plural, entry.namespace, entry.name, uid=found["metadata"]["uid"], grace=grace)
-    if entry.plural != "pods":
-        journal.undone(entry.number, "deleted")
-        return "deleted"
-    return ""  # told when it is gone
+    _ask_for_deletion(cluster, entry.plural, found)
+    return ""
 
 
-def _forget_volume(cluster: Cluster, claim: dict[str, object]) -> None:
-    """A volume that was provisioned for a claim of ours goes with it, whatever the class wants kept."""
-    name = (claim.get("spec") or {}).get("volumeName")  # type: ignore[attr-defined]
-    if not name:
-        return
-    volume = cluster.find("persistentvolumes", name=name)
+def _ask_for_deletion(cluster: Cluster, plural: str, obj: Obj) -> None:
+    meta = obj["metadata"]
+    if plural == "persistentvolumeclaims":
+        _let_volume_go(cluster, obj)
+    grace = GRACE_SECONDS if plural == "pods" else None
+    cluster.delete(plural, meta["namespace"], meta["name"], uid=meta["uid"], grace=grace)
+
+
+def _let_volume_go(cluster: Cluster, claim: Obj) -> None:
+    """A volume that was provisioned for a claim of ours goes with it, whatever its class wants kept."""
+    name = (claim.get("spec") or {}).get("volumeName")
+    volume = cluster.find("persistentvolumes", name=name) if name else None
     if volume is not None and volume["spec"].get("persistentVolumeReclaimPolicy") == "Retain":
-        patch = {"spec": {"persistentVolumeReclaimPolicy": "Delete"}}
-        cluster.patch("persistentvolumes", "", name, patch)
+        cluster.patch("persistentvolumes", "", name, {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
 
 
-def _wait_for_pods(cluster: Cluster, journal: Journal, entries: tuple[Entry, ...], rows: list[Row]) -> None:
+def _wait_for_objects(cluster: Cluster, journal: Journal, entries: tuple[Entry, ...], rows: list[Row]) -> None:
+    """Created objects, Pods first: a claim goes only after its last Pod."""
     deadline = time.monotonic() + GONE_SECONDS
-    for entry in entries:
-        if entry.op != CREATE or entry.plural != "pods":
-            continue
-        if not any(e.number == entry.number for e in journal.standing()):
-            continue
+    numbers = {e.number for e in journal.standing()}
+    waiting = [e for e in entries if e.op == CREATE and e.number in numbers]
+    for entry in sorted(waiting, key=lambda e: e.plural != "pods"):
 
         def gone(entry: Entry = entry) -> str:
             left = max(1.0, deadline - time.monotonic())
-            cluster.wait_gone("pods", entry.namespace, entry.name, left, entry.uid)
+            cluster.wait_gone(entry.plural, entry.namespace, entry.name, left, entry.uid)
             journal.undone(entry.number, "deleted")
             return "deleted"
 
         _attempt(rows, CREATE, entry.object, gone)
+    for name in _volumes_of(cluster, {(e.namespace, e.name) for e in waiting if e.plural == "persistentvolumeclaims"}):
+
+        def volume_gone(name: str = name) -> str:
+            cluster.wait_gone("persistentvolumes", "", name, max(1.0, deadline - time.monotonic()))
+            return "deleted, its data with it"
+
+        _attempt(rows, "provisioned volume", f"PersistentVolume {name}", volume_gone)
+
+
+def _volumes_of(cluster: Cluster, claims: set[tuple[str, str]]) -> list[str]:
+    """Volumes that are still there for claims that are gone."""
+    if not claims:
+        return []
+    refs = [(v["metadata"]["name"], v["spec"].get("claimRef") or {}) for v in cluster.list("persistentvolumes")]
+    return [name for name, ref in refs if (ref.get("namespace", ""), ref.get("name", "")) in claims]
 
 
 def _restore_annotation(cluster: Cluster, entry: Entry) -> str:
@@ -149,13 +165,7 @@ def _sweep(cluster: Cluster, run_id: str, rows: list[Row]) -> None:
         def sweep(plural: str = plural) -> str:
             found = cluster.list(plural, labels=f"{RUN_LABEL}={run_id}")
             for obj in found:
-                meta = obj["metadata"]
-                if meta.get("deletionTimestamp"):
-                    continue
-                if plural == "persistentvolumeclaims":
-                    _forget_volume(cluster, obj)
-                grace = GRACE_SECONDS if plural == "pods" else None
-                cluster.delete(plural, meta["namespace"], meta["name"], uid=meta["uid"], grace=grace)
+                _ask_for_deletion(cluster, plural, obj)
             for obj in found:
                 meta = obj["metadata"]
                 cluster.wait_gone(plural, meta["namespace"], meta["name"], GONE_SECONDS, meta["uid"])

@@ -11,8 +11,8 @@ from jfsnb.checks import arrival as checks
 from jfsnb.checks import smoke as smoke_checks
 from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.driver.mountpods import MountPod
-from jfsnb.driver.names import mount_pod_selector
-from jfsnb.errors import NotInCluster
+from jfsnb.driver.names import MOUNT_CONTAINER, mount_pod_selector
+from jfsnb.errors import JfsnbError, NotInCluster
 from jfsnb.kube.feeds import Feeds, Item
 from jfsnb.kube.redact import redact_text
 from jfsnb.steps import manifest
@@ -21,6 +21,7 @@ from jfsnb.steps.model import Row, Timeline
 from jfsnb.steps.run import Run
 
 Obj = dict[str, Any]
+MOUNT_LOG_LINES = 20
 
 
 @dataclass
@@ -86,7 +87,16 @@ def deploy(run: Run, role: str, driver: Driver, volume: Volume, timeline: Timeli
     seconds = time.monotonic() - started
     result = _fields(run, seen, pod, namespace, name)
     claim_phase = str((volume.claim.get("status") or {}).get("phase", ""))
-    up = checks.came_up(seen.pod, seen.mount_pod, seen.mount_object, seen.failed_mounts, seen.log, claim_phase, seconds)
+    up = checks.came_up(
+        seen.pod,
+        seen.mount_pod,
+        seen.mount_object,
+        seen.failed_mounts,
+        seen.log,
+        result["mount_log"],
+        claim_phase,
+        seconds,
+    )
     found: tuple[CheckResult, ...] = (up,)
     if up.verdict is Verdict.PASS or any(line.startswith("ERROR") for line in seen.log):
         found += (smoke_checks.smoke_lines(seen.log, name),)
@@ -203,7 +213,16 @@ def _fields(run: Run, seen: Watched, pod: Obj, namespace: str, name: str) -> dic
         "wide": wide_row(run, namespace, name),
         "events": tuple(sorted(seen.events.values(), key=lambda e: str(e["at"]))),
         "log": tuple(seen.log),
+        "mount_log": () if seen.up or serving is None else _last_lines(run, serving),
     }
+
+
+def _last_lines(run: Run, pod: MountPod) -> tuple[str, ...]:
+    """What a Mount Pod that does not come up has said; nothing when its container never ran."""
+    try:
+        return run.cluster.log(pod.namespace, pod.name, MOUNT_CONTAINER, tail=MOUNT_LOG_LINES)
+    except JfsnbError:
+        return ()
 
 
 def wide_row(run: Run, namespace: str, name: str) -> tuple[Row, ...]:

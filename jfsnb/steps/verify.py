@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jfsnb.checks import carried_out, configured
@@ -125,10 +126,13 @@ def client(run: Run) -> Client:
     if isinstance(serving, Unreadable):
         raise NotInCluster(serving.why, "look at the cell before: which Mount Pod serves the smoke Pod?")
     baseline = _baseline_mount_pod(run, driver)
-    with timeline.measure("ask the Mount Pods which client runs"):
-        versions = clients.in_mount_pod(run.cluster, serving)
-        before = clients.in_mount_pod(run.cluster, baseline) if isinstance(baseline, MountPod) else {}
+    with timeline.measure("ask the Mount Pods which client runs"), ThreadPoolExecutor(3) as pool:
+        asked = pool.submit(clients.in_mount_pod, run.cluster, serving)
+        asked_before = (
+            pool.submit(clients.in_mount_pod, run.cluster, baseline) if isinstance(baseline, MountPod) else None
+        )
         expected = clients.in_app_pod(run.cluster, known.namespace, known.pod) if known.image == image else None
+        versions, before = asked.result(), asked_before.result() if asked_before else {}
     source, runs = clients.best(versions)
     runs_before = clients.best(before)[1] if before else Unreadable("there is no baseline")
     in_image = expected if isinstance(expected, str) else None
