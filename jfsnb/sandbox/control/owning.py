@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from jfsnb.sandbox.client import ApiError
@@ -28,6 +28,7 @@ from jfsnb.sandbox.control.objects import (
 )
 
 HASH = "controller-revision-hash"
+AT_A_TIME = 8
 
 
 def available(pod: Obj, minimum: float, now: Any) -> bool:
@@ -100,10 +101,7 @@ class PodOwner(Controller):
 
     async def create_pods(self, owner: Obj, pods: Iterable[Obj]) -> None:
         """Create Pods side by side; what the API server refuses is an event of the owner, and tried again."""
-        results = await asyncio.gather(*(self._create_pod(owner, pod) for pod in pods), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        await _side_by_side(self._create_pod(owner, pod) for pod in pods)
 
     async def _create_pod(self, owner: Obj, pod: Obj) -> None:
         try:
@@ -115,7 +113,7 @@ class PodOwner(Controller):
         self.events.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
 
     async def delete_pods(self, owner: Obj, pods: Iterable[Obj]) -> None:
-        await asyncio.gather(*(self._delete_pod(owner, pod) for pod in pods))
+        await _side_by_side(self._delete_pod(owner, pod) for pod in pods)
 
     async def _delete_pod(self, owner: Obj, pod: Obj) -> None:
         await self.cluster.delete("pods", pod)
@@ -126,6 +124,20 @@ class PodOwner(Controller):
         fresh = {k: v for k, v in status.items() if v is not None}
         if fresh != (owner.get("status") or {}):
             await self.cluster.update(self.plural, {**owner, "status": fresh}, subresource="status")
+
+
+async def _side_by_side(calls: Iterable[Awaitable[None]]) -> None:
+    """Some requests at a time (each at once would be a connection of its own); then raise what went wrong first."""
+    few = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(call: Awaitable[None]) -> None:
+        async with few:
+            await call
+
+    results = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
 
 
 async def current_revision(cluster: Cluster, owner: Obj) -> tuple[Obj, list[Obj]]:

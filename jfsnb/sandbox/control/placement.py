@@ -6,8 +6,8 @@ Reasons are worded as kube-scheduler v1.36 words them.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from jfsnb.sandbox.control.objects import (
@@ -26,6 +26,7 @@ UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 Requests = dict[str, Decimal]
+Port = tuple[str, int]  # protocol and number
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,46 @@ class Refusal:
     crowded: bool = False
 
 
-@dataclass
 class NodeState:
-    """A node and what already runs there."""
+    """A node and what already runs there, with the sum of it kept current."""
 
-    node: Obj
-    pods: list[Obj] = field(default_factory=list)
+    def __init__(self, node: Obj, pods: Iterable[Obj] = ()) -> None:
+        self.node = node
+        self.used: Requests = {}
+        self.ports: Counter[Port] = Counter()
+        self._pods: dict[str, Obj] = {}
+        for pod in pods:
+            self.put(pod)
 
     @property
     def name(self) -> str:
         return str(self.node["metadata"]["name"])
 
-    def used(self) -> Requests:
-        total: Requests = {}
-        for pod in self.pods:
-            total = _add(total, requests_of(pod))
-        return total
+    @property
+    def pods(self) -> Collection[Obj]:
+        return self._pods.values()
+
+    def put(self, pod: Obj) -> None:
+        """A Pod is on this node (again, as it is now)."""
+        uid = pod["metadata"]["uid"]
+        known = self._pods.get(uid)
+        if known is None or spec_of(known) != spec_of(pod):
+            self.drop(uid)
+            self._count(pod, 1)
+        self._pods[uid] = pod
+
+    def drop(self, uid: str) -> bool:
+        """The Pod is not on this node any more; False if it was not."""
+        pod = self._pods.pop(uid, None)
+        if pod is not None:
+            self._count(pod, -1)
+        return pod is not None
+
+    def _count(self, pod: Obj, sign: int) -> None:
+        for resource, amount in requests_of(pod).items():
+            self.used[resource] = self.used.get(resource, Decimal()) + sign * amount
+        for port in host_ports(pod):
+            self.ports[port] += sign
 
 
 def requests_of(pod: Obj) -> Requests:
@@ -136,12 +161,13 @@ def refuse(pod: Obj, state: NodeState) -> Refusal | None:
         return Refusal(("node(s) had untolerated taint(s)",))
     if not wants_node(pod, state.node):
         return Refusal(("node(s) didn't match Pod's node affinity/selector",))
-    if _host_ports(pod) & {port for other in state.pods for port in _host_ports(other)}:
+    if any(state.ports[port] > 0 for port in host_ports(pod)):
         return Refusal(("node(s) didn't have free ports for the requested pod ports",), crowded=True)
     return _short_of(pod, state)
 
 
-def _host_ports(pod: Obj) -> set[tuple[str, int]]:
+def host_ports(pod: Obj) -> set[Port]:
+    """The ports of the node that a Pod takes for itself."""
     spec = spec_of(pod)
     found = set()
     for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
@@ -159,7 +185,7 @@ def _short_of(pod: Obj, state: NodeState) -> Refusal | None:
     if recorded(state.node) or len(state.pods) + 1 > room.get("pods", 0):
         reasons.append("Too many pods")
         never = room.get("pods", 0) == 0
-    used, wanted = state.used(), requests_of(pod)
+    used, wanted = state.used, requests_of(pod)
     for resource in sorted(wanted):
         have = room.get(resource, Decimal())
         if wanted[resource] and wanted[resource] > have - used.get(resource, Decimal()):
@@ -222,7 +248,7 @@ def score(pod: Obj, state: NodeState) -> tuple[Decimal, int]:
         for p in affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
         if node_matches({"nodeSelectorTerms": [p["preference"]]}, state.node)
     )
-    allocatable, used = status_of(state.node).get("allocatable") or {}, state.used()
+    allocatable, used = status_of(state.node).get("allocatable") or {}, state.used
     free = Decimal()
     for resource in ("cpu", "memory"):
         size = quantity(allocatable.get(resource, 0))

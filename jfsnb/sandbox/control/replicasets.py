@@ -67,7 +67,8 @@ class ReplicaSets(PodOwner):
             template = replica_set["spec"]["template"]
             missing = max(wanted - len(pods), 0)
             await self.create_pods(replica_set, [pod_from_template(template, replica_set) for _ in range(missing)])
-            await self.delete_pods(replica_set, dispensable(pods)[: max(len(pods) - wanted, 0)])
+            if len(pods) > wanted:
+                await self.delete_pods(replica_set, dispensable(pods)[: len(pods) - wanted])
             pods = active(self._owned.get(replica_set["metadata"]["uid"]))
         now = datetime.now(UTC)
         await self.write_status(replica_set, status(replica_set, pods, now))

@@ -51,10 +51,11 @@ class Scheduler(Controller):
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
         self._waiting: set[Key] = set()
-        self._assumed: dict[str, Obj] = {}  # uid -> Pod as it will be, until the cache shows it
-        self._on_node: dict[str, dict[str, Obj]] = {}  # node -> uid -> Pod
+        self._assumed: set[str] = set()  # uids of Pods that are bound, until the cache shows it
+        self._states: dict[str, NodeState] = {}
         self.read("pods", "nodes", "persistentvolumes", "persistentvolumeclaims", "storageclasses")
         cluster.on("pods", self._see_pod)
+        cluster.on("nodes", self._see_node)
         cluster.on("nodes", self._matters(_node_facts))
         cluster.on("persistentvolumes", self._matters(lambda o: (spec_of(o), status_of(o).get("phase"))))
         cluster.on("persistentvolumeclaims", self._matters(lambda o: (spec_of(o), status_of(o), annotations_of(o))))
@@ -63,13 +64,14 @@ class Scheduler(Controller):
     def _see_pod(self, kind: str, pod: Obj, old: Obj | None) -> None:
         uid, name = pod["metadata"]["uid"], spec_of(pod).get("nodeName")
         if name:
-            self._assumed.pop(uid, None)
-            here = self._on_node.setdefault(name, {})
-            if kind == "DELETED" or terminated(pod):
-                if here.pop(uid, None) is not None:
-                    self._try_again()
-            else:
-                here[uid] = pod
+            self._assumed.discard(uid)
+            state = self._state(name)
+            if kind != "DELETED" and not terminated(pod):
+                state.put(pod)
+            elif state.drop(uid):
+                self._try_again()
+        elif kind == "DELETED" and uid in self._assumed:
+            self._forget(uid)
         if kind != "DELETED" and schedulable(pod, NAME):
             if old is None or not _same_wish(pod, old):
                 self.queue.add(key_of(pod))
@@ -91,7 +93,7 @@ class Scheduler(Controller):
         pod = self.cluster.get("pods", key)
         if pod is None or not schedulable(pod, NAME) or pod["metadata"]["uid"] in self._assumed:
             return
-        states = [self._state(node) for node in self.cluster.all("nodes")]
+        states = [s for s in self._states.values() if "uid" in s.node["metadata"]]
         problem, late = self._claims(pod)
         if problem:
             return await self._fail(pod, rejected_before_nodes(len(states), problem))
@@ -105,10 +107,19 @@ class Scheduler(Controller):
             return
         await self._bind(pod, chosen.name)
 
-    def _state(self, node: Obj) -> NodeState:
-        name = node["metadata"]["name"]
-        assumed = [p for p in self._assumed.values() if spec_of(p)["nodeName"] == name]
-        return NodeState(node, [*self._on_node.get(name, {}).values(), *assumed])
+    def _state(self, name: str) -> NodeState:
+        """What is known of a node, which may not have been seen yet (or no more) itself."""
+        return self._states.setdefault(name, NodeState({"metadata": {"name": name}}))
+
+    def _forget(self, uid: str) -> None:
+        """A Pod that was taken for bound is not."""
+        self._assumed.discard(uid)
+        for state in self._states.values():
+            state.drop(uid)
+
+    def _see_node(self, kind: str, node: Obj, _old: Obj | None) -> None:
+        state = self._state(node["metadata"]["name"])
+        state.node = node if kind != "DELETED" else {"metadata": {"name": state.name}}
 
     def _claims(self, pod: Obj) -> tuple[str, list[Claim]]:
         """What is wrong with the Pod's claims (empty for nothing), and those that wait for their first consumer."""
@@ -180,7 +191,8 @@ class Scheduler(Controller):
     async def _bind(self, pod: Obj, node: str) -> None:
         meta = pod["metadata"]
         uid, namespace, name = meta["uid"], meta["namespace"], meta["name"]
-        self._assumed[uid] = {**pod, "spec": {**spec_of(pod), "nodeName": node}}
+        self._assumed.add(uid)
+        self._state(node).put({**pod, "spec": {**spec_of(pod), "nodeName": node}})
         binding = {
             "apiVersion": "v1",
             "kind": "Binding",
@@ -190,7 +202,7 @@ class Scheduler(Controller):
         try:
             await self.cluster.api.create(path_of("pods", key_of(pod), "binding"), binding)
         except BaseException:
-            self._assumed.pop(uid, None)
+            self._forget(uid)
             raise
         self._waiting.discard(key_of(pod))
         self.events.event(
