@@ -306,7 +306,7 @@ def claims_of(pod: Obj) -> tuple[tuple[str, str], ...]:
     for volume in pod.get("spec", {}).get("volumes") or ():
         if volume.get("persistentVolumeClaim"):
             found.append((volume["name"], volume["persistentVolumeClaim"]["claimName"]))
-        elif volume.get("ephemeral"):
+        elif volume.get("ephemeral") is not None:
             found.append((volume["name"], f"{pod['metadata']['name']}-{volume['name']}"))
     return tuple(found)
 

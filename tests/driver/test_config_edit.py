@@ -68,7 +68,7 @@ plans = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(texts(), plans)
 def test_edit_is_small_idempotent_and_undone_byte_for_byte(text, plan):
     edit = plan(text)
@@ -89,7 +89,7 @@ def test_edit_is_small_idempotent_and_undone_byte_for_byte(text, plan):
     assert edit.after.endswith("\n") == text.endswith("\n")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(texts())
 def test_canary_gives_only_its_claim_the_image(text):
     after = load(plan_canary(text, CLAIM, IMAGE).after)
@@ -99,7 +99,7 @@ def test_canary_gives_only_its_claim_the_image(text):
         assert effective_image(after, other, node) == effective_image(load(text), other, node)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(texts())
 def test_global_leaves_entries_with_selectors_winning(text):
     before, after = load(text), load(plan_global(text, IMAGE).after)
