@@ -42,7 +42,8 @@ def _markdown() -> Callable[[str], Any]:
 
 
 def _is_hidden(cell: dict[str, Any]) -> bool:
-    return "remove-cell" in cell.get("metadata", {}).get("tags", [])
+    """papermill's own cell of parameters repeats what the run shows as its effective parameters."""
+    return bool({"remove-cell", "injected-parameters"} & set(cell.get("metadata", {}).get("tags", [])))
 
 
 def _cell(cell: dict[str, Any], markdown: Callable[[str], Any]) -> str:

@@ -62,10 +62,10 @@ def _facts(run: Mapping[str, Any], named: Mapping[str, Mapping[str, Any]]) -> li
     """Name, value, whether it is set in a fixed-width face."""
     cluster, settings = run["cluster"], run["settings"]
     smoke = (named.get("smoke") or named.get("baseline") or {}).get("data", {})
-    levels = named.get("client", {}).get("data", {}).get("levels") or [{}]
+    levels = named.get("client", {}).get("data", {}).get("levels") or []
     facts = [
         ("image under test", settings["image"] or "not known", True),
-        ("client that really ran", html.show(levels[-1].get("found")), True),
+        ("client that really ran", html.show(results.running_client(levels)), True),
         ("Mount Pod", html.show(smoke.get("mount_pod")), True),
         ("node", html.show(smoke.get("node")), True),
         ("scope of the patch", settings["scope"], False),

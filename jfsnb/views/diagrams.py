@@ -86,7 +86,8 @@ def architecture(cast: Rows, nodes: Rows, mount_pods: Rows, config_map: str = ""
         mount_pods: rows with name, node, image.
         config_map: name of the driver's ConfigMap.
     """
-    node = next((n for n in nodes if n.get("csi_node_pod")), nodes[0] if nodes else {})
+    ready = [n for n in nodes if n.get("csi_node_pod") and n.get("ready")]
+    node = [*ready, *nodes, {}][0]
     here = [p for p in mount_pods if p.get("node") == node.get("node")]
     drawing = Drawing(980, 462)
     drawing.text(20, 30, "Storage in this cluster", "t")

@@ -78,6 +78,9 @@ class Live:
     def close(self) -> None:
         """The cell is done: fold what was shown."""
         if self._handle is not None:
+            if all(told.kind == "step" for told in self._lines):
+                self._show("", "", "", self._handle)  # nothing happened that the result does not say itself
+                return self.reset()
             seconds = self._clock() - self._begun
             title = f"what happened meanwhile: {len(self._lines)} lines, {seconds:.1f} s"
             inner = html.block("\n".join(_line(told) for told in self._lines), title)

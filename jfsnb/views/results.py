@@ -5,7 +5,8 @@ The same functions serve a notebook cell and the report, which reads the data fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jfsnb.views import diagrams, html
@@ -209,14 +210,20 @@ def lanes(parts: Mapping[str, Part]) -> list[diagrams.Lane]:
     for name, note, levels in (("baseline", "baseline", "baseline"), ("smoke", "under test", "levels")):
         data = parts.get(name, {}).get("data")
         if data and data["pod"]:
-            version = _running(client.get(levels) or [])
+            version = _short(running_client(client.get(levels) or []))
             found.append(diagrams.Lane(data["pod"], data["mount_pod"], data["mount_image"], version, note))
     return found
 
 
-def _running(levels: list[Mapping[str, Any]]) -> str:
-    """The version that was found on the last level of evidence, the running program."""
-    return str(levels[-1]["found"] or "") if levels else ""
+def running_client(levels: Sequence[Mapping[str, Any]]) -> str:
+    """The version that the first source of level 3, the running program, gave; empty when none did."""
+    found = (str(row["found"]) for row in levels if row["level"] == 3 and row["found"])
+    return next(found, "")
+
+
+def _short(version: str) -> str:
+    """``0.14.2 (2021-09-05 03f36d6)`` without its date."""
+    return re.sub(r"\(\S+ (\w{7,})\)", r"(\1)", version)
 
 
 def serving(parts: Mapping[str, Part]) -> str:

@@ -59,11 +59,14 @@ def smoke(pod: str, mount_pod: str, image: str) -> dict[str, Any]:
 
 
 def level(found: str, expected: str) -> list[dict[str, Any]]:
-    rows = (("spec", "which image was asked for", "spec.image", expected, expected, "the request"),)
-    running = ("running", "which program runs", "juicefs version", expected, found, "the client itself")
+    rows = (
+        (1, "What was asked for?", "spec.image", expected, expected, "the request"),
+        (3, "Which client runs?", "its session", expected, found, "what runs"),
+    )
+    disk = (3, "Does it agree?", "what is on disk", expected, "another one", "only what is on disk")
     return [
         dict(zip(("level", "question", "source", "expected", "found", "proves"), row, strict=True))
-        for row in (*rows, running)
+        for row in (*rows, disk)
     ]
 
 

@@ -50,6 +50,13 @@ def test_closing_folds_everything_that_happened_and_the_next_cell_starts_anew():
     assert shown[-1][2] is None
 
 
+def test_a_part_s_name_alone_is_not_worth_a_fold():
+    live, shown, _ = make()
+    live(told("step", "Who is who"))
+    live.close()
+    assert shown[-1][0] == ""
+
+
 def test_a_cell_that_told_nothing_shows_nothing():
     live, shown, _ = make()
     live.close()
