@@ -1,4 +1,4 @@
-"""Server-side apply: who owns which field, conflicts, and what an apply removes.
+"""Server-side apply: conflicts with other owners of a field, and what an apply removes.
 
 Own code: structured-merge-diff exists in Go only. A field set is a set of paths; a path's steps are ``f:name``,
 ``k:{"key":"value"}`` for elements of keyed lists and ``v:value`` for elements of sets, as in ``managedFields``.
@@ -28,12 +28,12 @@ def fields_of(obj: Obj, schema: Obj) -> set[Path]:
 
 
 def _collect(value: Any, schema: Obj, path: Path, found: set[Path]) -> None:
-    if isinstance(value, dict) and value and not _atomic(schema):
+    if isinstance(value, dict) and value and not atomic(schema):
         for key, item in value.items():
             _collect(item, child(schema, key) or {}, (*path, f"f:{key}"), found)
         return
-    if isinstance(value, list) and value and not _atomic(schema):
-        steps = _steps(value, schema)
+    if isinstance(value, list) and value and not atomic(schema):
+        steps = element_steps(value, schema)
         if steps is not None:
             items = resolve(schema.get("items"))
             for step, item in zip(steps, value, strict=True):
@@ -44,11 +44,11 @@ def _collect(value: Any, schema: Obj, path: Path, found: set[Path]) -> None:
     found.add(path)
 
 
-def _atomic(schema: Obj) -> bool:
+def atomic(schema: Obj) -> bool:
     return schema.get("x-kubernetes-map-type") == "atomic" or schema.get("x-kubernetes-list-type") == "atomic"
 
 
-def _steps(value: list[Any], schema: Obj) -> list[str] | None:
+def element_steps(value: list[Any], schema: Obj) -> list[str] | None:
     """The path steps of a list's elements; None when the list is atomic (also where the schema does not say)."""
     kind = schema.get("x-kubernetes-list-type")
     if kind == "map":
@@ -109,7 +109,7 @@ def value_at(value: Any, schema: Obj, path: Path) -> Any:
                 return None
             value, schema = value[step[2:]], child(schema, step[2:]) or {}
         else:
-            steps = _steps(value, schema) if isinstance(value, list) else None
+            steps = element_steps(value, schema) if isinstance(value, list) else None
             if steps is None or step not in steps:
                 return None
             value, schema = value[steps.index(step)], resolve(schema.get("items"))
@@ -136,8 +136,6 @@ def apply(
     manager: str,
     now: str,
     force: bool,
-    group: str,
-    plural: str,
     subresource: str = "",
 ) -> Obj:
     """The object after ``manager`` applied ``applied``.
@@ -155,7 +153,7 @@ def apply(
     base = live or {}
     conflicts = _conflicts(base, applied, schema, wanted, others)
     if conflicts and not force:
-        raise _conflict(conflicts, group, plural, (base.get("metadata") or {}).get("name", ""))
+        raise _conflict(conflicts)
     owned_by_others = {p for e in others for p in from_fields_v1(e["fieldsV1"])}
     result = _merge(base, applied, schema)
     for path in sorted(before - wanted, key=len, reverse=True):
@@ -193,7 +191,7 @@ def _conflicts(live: Obj, applied: Obj, schema: Obj, wanted: set[Path], others: 
     return found
 
 
-def _conflict(conflicts: list[tuple[Path, Obj]], group: str, plural: str, name: str) -> Failure:
+def _conflict(conflicts: list[tuple[Path, Obj]]) -> Failure:
     causes, lines = [], []
     for path, entry in conflicts:
         by = f'"{entry["manager"]}"' + (f" using {entry['apiVersion']}" if entry["operation"] == "Update" else "")
@@ -211,7 +209,6 @@ def _conflict(conflicts: list[tuple[Path, Obj]], group: str, plural: str, name: 
                 + "\n".join(f"- {c.field}" for c in causes if c.message == owner)
             )
         text = f"Apply failed with {count}: " + "\n".join(blocks)
-    del name
     return Failure(
         409,
         "Conflict",
@@ -225,30 +222,14 @@ def _without(entry: Obj, paths: set[Path]) -> Obj:
     return {**entry, "fieldsV1": to_fields_v1(left)}
 
 
-def disown(obj: Obj, before: Obj, schema: Obj) -> None:
-    """After an ordinary update: a changed field no longer belongs to those who applied another value."""
-    entries = obj["metadata"].get("managedFields")
-    if not entries:
-        return
-    kept = []
-    for entry in entries:
-        owned = from_fields_v1(entry["fieldsV1"])
-        lost = {
-            p for p in owned if value_at(obj, schema, p) != value_at(before, schema, p) and not p[-1].startswith("k:")
-        }
-        if owned - lost:
-            kept.append({**entry, "fieldsV1": to_fields_v1(owned - lost)} if lost else entry)
-    obj["metadata"]["managedFields"] = kept
-
-
 def _merge(live: Any, applied: Any, schema: Obj) -> Any:
-    if isinstance(applied, dict) and isinstance(live, dict) and not _atomic(schema):
+    if isinstance(applied, dict) and isinstance(live, dict) and not atomic(schema):
         result = dict(live)
         for key, value in applied.items():
             result[key] = _merge(live.get(key), value, child(schema, key) or {})
         return result
-    if isinstance(applied, list) and isinstance(live, list) and not _atomic(schema):
-        old, new = _steps(live, schema), _steps(applied, schema)
+    if isinstance(applied, list) and isinstance(live, list) and not atomic(schema):
+        old, new = element_steps(live, schema), element_steps(applied, schema)
         if old is not None and new is not None:
             items = resolve(schema.get("items"))
             merged = dict(zip(old, live, strict=True))
@@ -270,7 +251,7 @@ def _delete(obj: Any, schema: Obj, path: Path) -> None:
             value[step[2:]] = copied
             value, parent_schema = copied, child(parent_schema, step[2:]) or {}
         else:
-            steps = _steps(value, parent_schema) if isinstance(value, list) else None
+            steps = element_steps(value, parent_schema) if isinstance(value, list) else None
             if steps is None or step not in steps:
                 return
             at = steps.index(step)
@@ -280,6 +261,6 @@ def _delete(obj: Any, schema: Obj, path: Path) -> None:
         if isinstance(value, dict):
             value.pop(last[2:], None)
     elif isinstance(value, list):
-        steps = _steps(value, parent_schema)
+        steps = element_steps(value, parent_schema)
         if steps and last in steps:
             del value[steps.index(last)]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jfsnb.sandbox.api import admission, clock, strategy, validate
-from jfsnb.sandbox.api.apply import apply, disown
+from jfsnb.sandbox.api import admission, clock, ownership, strategy, validate
+from jfsnb.sandbox.api.apply import apply
 from jfsnb.sandbox.api.codec import Report, compiled, decode
 from jfsnb.sandbox.api.defaults import apply_defaults
 from jfsnb.sandbox.api.events import from_request
@@ -75,7 +75,15 @@ class Registry:
 
     # ---- create -----------------------------------------------------------------------------------------------
 
-    def create(self, target: Target, body: Any, options: Options) -> Outcome:
+    def create(self, target: Target, body: Any, options: Options, managed: list[Obj] | None = None) -> Outcome:
+        """Create an object.
+
+        Args:
+            target: the collection.
+            body: the object as it was sent.
+            options: of the request.
+            managed: its field owners, when it is created by an apply.
+        """
         resource = target.resource
         obj, warnings = self._decoded(resource, body, options)
         meta = obj["metadata"]
@@ -98,6 +106,10 @@ class Registry:
         strategy.prepare_create(resource, obj)
         self._empty_status(resource, obj)
         admission.admit(self.store, target, obj)
+        if managed is None:
+            schema, version = schema_of(*_stored_kind(resource)), resource.group_version
+            managed = ownership.created(obj, schema, options.manager, version, obj["metadata"]["creationTimestamp"])
+        obj["metadata"]["managedFields"] = managed
         return Outcome(self._store(resource, obj, options.dry_run), code=201, warnings=warnings)
 
     def _empty_status(self, resource: Resource, obj: Obj) -> None:
@@ -184,18 +196,23 @@ class Registry:
         version = new["metadata"].get("resourceVersion")
         if version and version != old["metadata"]["resourceVersion"]:
             raise stale(resource.plural, resource.group, target.name)
-        managed = new["metadata"].get("managedFields")
+        managed = new["metadata"].pop("managedFields", None)
         apply_defaults(resource, new)
         new = strategy.prepare_update(resource, new, old, target.subresource)
-        if applied and managed:
-            new["metadata"]["managedFields"] = managed
         validate.check_update(resource, new, old)
         if target.subresource != "status":
             validate.check_spec(resource, new)
-        if not applied:
-            disown(new, old, schema_of(*_stored_kind(resource)))
-        if new == old:
+        owners = old["metadata"].get("managedFields") or []
+        given = [] if managed == [{}] else owners if managed is None else managed
+        if new == old and given == owners:
             return Outcome(entry, warnings=warnings)
+        if not applied:
+            schema, version = schema_of(*_stored_kind(resource)), resource.group_version
+            given = [e for e in given if "fieldsV1" in e]
+            given = ownership.updated(
+                new, old, given, schema, options.manager, version, clock.now(), target.subresource
+            )
+        _set_managed(new["metadata"], given)
         if strategy.is_gone(resource, new):
             if options.dry_run:
                 return Outcome(self._store(resource, new, True), warnings=warnings)
@@ -290,6 +307,12 @@ class Registry:
         live = entry.obj if entry else None
         if live is None and target.subresource:
             raise not_found(resource.plural, resource.group, target.name)
+        if "status" in resource.subresources and target.subresource != "status":
+            applied.pop("status", None)
+        if live is not None and not live["metadata"].get("managedFields"):
+            schema, since = schema_of(*_stored_kind(resource)), live["metadata"]["creationTimestamp"]
+            owner = "before-first-apply"
+            live["metadata"]["managedFields"] = ownership.created(live, schema, owner, resource.group_version, since)
         merged = apply(
             live,
             {"apiVersion": resource.group_version, **applied},
@@ -297,21 +320,12 @@ class Registry:
             options.field_manager,
             clock.now(),
             options.force,
-            resource.group,
-            resource.plural,
             target.subresource,
         )
         merged.pop("apiVersion", None)
         managed = merged["metadata"].get("managedFields")
         if entry is None:
-            outcome = self.create(target, merged, options)
-            created = outcome.entry.obj
-            created["metadata"]["managedFields"] = managed
-            del created["metadata"]["resourceVersion"]
-            if not options.dry_run:
-                shelf = self.store.shelf(resource.storage)
-                shelf.entries.pop(outcome.entry.key)
-            return Outcome(self._store(resource, created, options.dry_run), code=201, warnings=warnings)
+            return self.create(target, merged, options, managed)
         new, _ = self._decoded(resource, merged, options)
         new["metadata"]["managedFields"] = managed
         return self._replace(target, entry, new, options, warnings, applied=True)
@@ -338,6 +352,13 @@ class Registry:
         if resource.storage in strategy.RETURNS_DELETED:
             return Outcome(final)
         return Outcome(final, success(resource.plural, resource.group, target.name, meta["uid"]))
+
+
+def _set_managed(meta: Obj, entries: list[Obj]) -> None:
+    if entries:
+        meta["managedFields"] = entries
+    else:
+        meta.pop("managedFields", None)
 
 
 def _check_preconditions(target: Target, options: DeleteOptions, meta: Obj) -> None:
