@@ -155,7 +155,7 @@ def apply(
     if conflicts and not force:
         raise _conflict(conflicts)
     owned_by_others = {p for e in others for p in from_fields_v1(e["fieldsV1"])}
-    result = _merge(base, applied, schema)
+    result: Obj = _merge(base, applied, schema)
     for path in sorted(before - wanted, key=len, reverse=True):
         if path not in owned_by_others and not any(p[: len(path)] == path for p in wanted | owned_by_others):
             _delete(result, schema, path)

@@ -1,7 +1,7 @@
 """Who owns which field after an ordinary create or update: the ``managedFields`` of operation Update.
 
-Field sets are trees as in ``fieldsV1``: ``f:name`` for fields, ``k:{…}`` for elements of keyed lists, ``v:…`` for elements
-of sets; a leaf is an empty dictionary.
+Field sets are trees as in ``fieldsV1``: ``f:name`` for fields, ``k:{…}`` for elements of keyed lists, ``v:…`` for
+elements of sets; a leaf is an empty dictionary.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from jfsnb.sandbox.api.apply import atomic, element_steps
 from jfsnb.sandbox.api.resources import child, resolve
 
 Obj = dict[str, Any]
-NOT_OWNED = ("apiVersion", "kind", "metadata")
+NOT_OWNED = {"apiVersion", "kind", "metadata"}
 NOT_OWNED_META = {
     "name",
     "namespace",
@@ -31,7 +31,7 @@ ANCIENT = "ancient-changes"
 
 def created(obj: Obj, schema: Obj, manager: str, version: str, now: str) -> list[Obj]:
     """The ``managedFields`` of a new object: its creator owns everything in it."""
-    return [_entry(manager, version, now, "", _owned(obj, {}, schema)[0])]
+    return [_entry(manager, version, now, "", _owned(obj, {}, schema, "")[0])]
 
 
 def updated(
@@ -49,7 +49,7 @@ def updated(
         now: the time.
         subresource: ``status`` or empty.
     """
-    set_fields, removed = _owned(new, old, schema)
+    set_fields, removed = _owned(new, old, schema, subresource)
     mine: Obj = {}
     kept = []
     for entry in entries:
@@ -94,9 +94,10 @@ def _merge_ancient(entries: list[Obj]) -> list[Obj]:
     return [e for e in entries if e not in oldest] + [merged]
 
 
-def _owned(new: Obj, old: Obj, schema: Obj) -> tuple[Obj, Obj]:
+def _owned(new: Obj, old: Obj, schema: Obj, subresource: str) -> tuple[Obj, Obj]:
     """Trees of what is set in ``new`` other than in ``old``, and of what is gone."""
-    parts = [{k: v for k, v in obj.items() if k not in NOT_OWNED} for obj in (new, old)]
+    skipped = NOT_OWNED if subresource == "status" else NOT_OWNED | {"status"}
+    parts = [{k: v for k, v in obj.items() if k not in skipped} for obj in (new, old)]
     set_fields, removed = _differences(parts[0], parts[1], schema)
     metas = [{k: v for k, v in (o.get("metadata") or {}).items() if k not in NOT_OWNED_META} for o in (new, old)]
     set_meta, removed_meta = _differences(metas[0], metas[1], child(schema, "metadata") or {})
