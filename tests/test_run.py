@@ -1,0 +1,158 @@
+"""`jfsnb run` from end to end against a sandbox, and what it leaves when it is stopped in the middle."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.full, pytest.mark.slow]
+GIVE_UP_SECONDS = 150
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    """A sandbox of this module's own."""
+    from jfsnb.sandbox import lifecycle
+    from jfsnb.sandbox.node.tier import detect
+
+    tier = detect()
+    if tier.name != "full":
+        pytest.skip(f"needs tier full, this machine has {tier.name}: {tier.reason}")
+    home = tempfile.mkdtemp(prefix="jfr")  # short: unix sockets
+    before = os.environ.get("JFSNB_STATE_HOME")
+    os.environ["JFSNB_STATE_HOME"] = home
+    try:
+        yield lifecycle.up("tested", owner_pid=os.getpid())
+    finally:
+        lifecycle.down("tested")
+        os.environ.pop("JFSNB_STATE_HOME")
+        if before is not None:
+            os.environ["JFSNB_STATE_HOME"] = before
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster(sandbox):
+    from jfsnb.kube.connect import connect
+
+    return connect(kubeconfig=str(sandbox.kubeconfig), context=sandbox.context)
+
+
+class Running:
+    """A `jfsnb run` in a process of its own."""
+
+    def __init__(self, outputs: Path, *words: str, sandbox: str = "tested") -> None:
+        environment = {**os.environ, "JFSNB_SANDBOX": sandbox, "PYTHONUNBUFFERED": "1"}
+        self.folder = outputs / "r1"
+        command = [sys.executable, "-m", "jfsnb", "run", "--outputs", str(outputs), "--run-id", "r1", *words]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(command, env=environment, text=True, **pipes)
+        self.guard = threading.Timer(GIVE_UP_SECONDS, self.process.kill)
+        self.guard.start()
+        self.told: list[str] = []
+
+    def until(self, pattern: str) -> None:
+        """Read its progress up to a line that matches."""
+        for line in self.process.stderr:
+            self.told.append(line)
+            if re.search(pattern, line):
+                return
+        raise AssertionError(f"{pattern} never came:\n{''.join(self.told)}")
+
+    def end(self) -> tuple[int, dict, str]:
+        """Exit code, run.json, standard output."""
+        out, rest = self.process.communicate()
+        self.guard.cancel()
+        self.told.append(rest)
+        return self.process.returncode, json.loads((self.folder / "run.json").read_text()), out
+
+    def kernels(self) -> list[int]:
+        """Its kernels, the present one and those that wait."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children if b"ipykernel_launcher" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def config_of(cluster):
+    return cluster.get("configmaps", "juicefs-system", "juicefs-csi-driver-config")["data"]
+
+
+def left_behind(cluster):
+    kinds = ("pods", "configmaps", "persistentvolumeclaims")
+    return [
+        o["metadata"]["name"] for kind in kinds for o in cluster.list(kind, "juicefs-system", labels="jfsnb.io/run=r1")
+    ]
+
+
+def mount_pods(cluster):
+    found = cluster.list("pods", "juicefs-system", labels="app.kubernetes.io/name=juicefs-mount")
+    return {pod["metadata"]["name"] for pod in found}
+
+
+def test_the_five_notebooks_pass_and_leave_the_cluster_as_it_was(sandbox, cluster, tmp_path):
+    config, before = config_of(cluster), mount_pods(cluster)
+    code, run, out = (running := Running(tmp_path)).end()
+    assert (code, run["verdict"]) == (0, "PASS"), "".join(running.told)
+    assert out.strip().splitlines()[-1].split()[0] == "PASS"
+    assert run["cluster"]["tier"] == "full"
+    assert [book["verdict"] for book in run["notebooks"]] == ["PASS"] * 5
+    assert (config_of(cluster), left_behind(cluster), mount_pods(cluster)) == (config, [], before)
+    for name in ("report.html", "junit.xml", "journal.jsonl", "05-verify-mount-pod.ipynb"):
+        assert (running.folder / name).stat().st_size > 0
+    text = "".join(path.read_text() for path in running.folder.rglob("*") if path.is_file())
+    tokens = [line.partition(",")[0] for line in (sandbox.state_dir / "tokens.csv").read_text().splitlines()]
+    assert tokens
+    assert not [token for token in tokens if token in text]
+
+
+@pytest.mark.parametrize(
+    ("number", "where", "code"),
+    [(signal.SIGINT, r"\[1/5\]|smoke-baseline", 130), (signal.SIGTERM, r"… smoke-juicefs", 143)],
+)
+def test_a_signal_ends_the_run_and_nothing_stays(cluster, tmp_path, number, where, code):
+    config, before = config_of(cluster), mount_pods(cluster)
+    running = Running(tmp_path)
+    running.until(where)
+    running.process.send_signal(number)
+    found, run, _ = running.end()
+    assert (found, run["verdict"], run["exit_code"]) == (code, "ERROR", code), "".join(running.told)
+    assert (config_of(cluster), left_behind(cluster), mount_pods(cluster)) == (config, [], before)
+
+
+def test_a_kernel_that_dies_in_the_fourth_notebook_is_an_error_and_nothing_stays(cluster, tmp_path):
+    config, before = config_of(cluster), mount_pods(cluster)
+    running = Running(tmp_path)
+    running.until(r"… smoke-juicefs")
+    for pid in running.kernels():
+        os.kill(pid, signal.SIGKILL)
+    code, run, _ = running.end()
+    assert (code, run["verdict"]) == (3, "ERROR"), "".join(running.told)
+    assert "kernel died" in run["reason"]
+    assert run["clean_up"]["complete"]
+    assert (config_of(cluster), left_behind(cluster), mount_pods(cluster)) == (config, [], before)
+
+
+@pytest.mark.parametrize("image", ["juicedata/mount:ce-v0.14.2-5e26ba3", "juicedata/mount:no-such-tag"])
+def test_the_baseline_s_own_image_and_an_unknown_one_do_not_pass(cluster, tmp_path, image):
+    config = config_of(cluster)
+    code, run, _ = Running(tmp_path, "--image", image, "--timeout", "15").end()
+    assert code != 0
+    assert run["verdict"] not in ("PASS", "WARN")
+    assert run["reason"]
+    assert (config_of(cluster), left_behind(cluster)) == (config, [])
+
+
+def test_a_run_without_a_sandbox_brings_its_own_and_takes_it_away(sandbox, tmp_path):
+    from jfsnb.sandbox import lifecycle
+
+    code, run, _ = (running := Running(tmp_path, sandbox="none")).end()
+    assert (code, run["verdict"]) == (0, "PASS"), "".join(running.told)
+    assert [found.name for found in lifecycle.running()] == ["tested"]
+    assert {path.name for path in lifecycle.home().iterdir()} == {"tested"}
