@@ -111,7 +111,7 @@ def _ask_for_deletion(cluster: Cluster, plural: str, obj: Obj) -> None:
 
 def _let_volume_go(cluster: Cluster, claim: Obj) -> None:
     """A volume that was provisioned for a claim of ours goes with it, whatever its class wants kept."""
-    name = (claim.get("spec") or {}).get("volumeName")
+    name = str((claim.get("spec") or {}).get("volumeName") or "")
     volume = cluster.find("persistentvolumes", name=name) if name else None
     if volume is not None and volume["spec"].get("persistentVolumeReclaimPolicy") == "Retain":
         cluster.patch("persistentvolumes", "", name, {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
