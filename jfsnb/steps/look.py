@@ -1,0 +1,129 @@
+"""Taking a snapshot of a cluster for the diagnosis rules: lists in parallel, logs and files where a node answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.snapshot import Snapshot
+from jfsnb.driver import names
+from jfsnb.errors import JfsnbError
+from jfsnb.kube.cluster import Cluster
+from jfsnb.steps import clients
+from jfsnb.steps import driver as driver_facts
+from jfsnb.steps.driver import Driver
+
+Obj = dict[str, Any]
+T = TypeVar("T")
+THREADS = 8
+CSI_LOG_LINES, MOUNT_LOG_LINES = 200, 100
+#: More Mount Pods than this are not each asked which client runs in them.
+ASKED_FOR_CLIENTS = 30
+
+
+def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
+    """Everything that the rules look at, as far as these credentials may read it."""
+    unread: dict[str, str] = {}
+    lists: dict[str, Callable[[], list[Obj]]] = {
+        "mount_pods": lambda: cluster.list("pods", driver.namespace, labels=names.MOUNT_POD_SELECTOR),
+        "app_pods": lambda: cluster.list("pods", labels=names.UNIQUE_ID),
+        "pvs": lambda: [v for v in cluster.list("persistentvolumes") if _is_juicefs(v)],
+        "pvcs": lambda: cluster.list("persistentvolumeclaims"),
+        "storage_classes": lambda: cluster.list("storageclasses"),
+        "nodes": lambda: cluster.list("nodes"),
+        "csi_nodes": lambda: cluster.list("csinodes"),
+        "events": lambda: cluster.list("events", fields="type=Warning"),
+    }
+    with ThreadPoolExecutor(THREADS) as pool:
+        running = {name: pool.submit(read) for name, read in lists.items()}
+        found: dict[str, list[Obj]] = {}
+        for name, future in running.items():
+            try:
+                found[name] = future.result()
+            except JfsnbError as error:
+                found[name], unread[name] = [], error.what
+    ready_nodes = {n["metadata"]["name"] for n in found["nodes"] if driver_facts.is_ready(n)}
+    csi_pods = [p for p in driver.node_pods if p["spec"].get("nodeName") in ready_nodes and driver_facts.is_ready(p)]
+    return Snapshot(
+        mount_pods=found["mount_pods"],
+        app_pods=found["app_pods"],
+        pvs=found["pvs"],
+        pvcs=found["pvcs"],
+        storage_classes=found["storage_classes"],
+        nodes=found["nodes"],
+        csi_nodes=found["csi_nodes"],
+        events=found["events"],
+        csi_pods=driver.node_pods,
+        daemon_set=driver.daemon_set or driver.node_pods[0],
+        config_map=driver.config_map,
+        csi_logs=_logs(cluster, csi_pods, names.PLUGIN_CONTAINER, CSI_LOG_LINES, unread, "csi_logs"),
+        csi_files=_files(cluster, csi_pods, unread),
+        mount_logs=_logs(
+            cluster,
+            [p for p in found["mount_pods"] if _in_trouble(p, ready_nodes)],
+            names.MOUNT_CONTAINER,
+            MOUNT_LOG_LINES,
+            {},
+            "mount_logs",
+        ),
+        versions=_versions(cluster, found["mount_pods"], ready_nodes),
+        unread=unread,
+    )
+
+
+def _is_juicefs(pv: Obj) -> bool:
+    return (pv["spec"].get("csi") or {}).get("driver") == names.DRIVER
+
+
+def _in_trouble(pod: Obj, ready_nodes: set[str]) -> bool:
+    """A Mount Pod whose log may say what is wrong, on a node that can hand it out."""
+    states = (pod.get("status") or {}).get("containerStatuses") or ()
+    restarted = any(s.get("restartCount") for s in states)
+    here = pod["spec"].get("nodeName") in ready_nodes
+    return here and bool(states) and (restarted or not driver_facts.is_ready(pod))
+
+
+def _each(pods: Iterable[Obj], read: Callable[[str, str], T]) -> dict[str, T | JfsnbError]:
+    """Pod name → what reading it gave, several at a time."""
+
+    def one(pod: Obj) -> tuple[str, T | JfsnbError]:
+        meta = pod["metadata"]
+        try:
+            return meta["name"], read(meta["namespace"], meta["name"])
+        except JfsnbError as error:
+            return meta["name"], error
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return dict(pool.map(one, pods))
+
+
+def _logs(
+    cluster: Cluster, pods: list[Obj], container: str, lines: int, unread: dict[str, str], field: str
+) -> dict[str, tuple[str, ...]]:
+    found = _each(pods, lambda namespace, name: cluster.log(namespace, name, container, tail=lines))
+    failed = [v for v in found.values() if isinstance(v, JfsnbError)]
+    if failed:
+        unread[field] = failed[0].what
+    return {name: v for name, v in found.items() if not isinstance(v, JfsnbError)}
+
+
+def _files(cluster: Cluster, pods: list[Obj], unread: dict[str, str]) -> dict[str, str]:
+    """CSI node Pod → its config.yaml as it sees it."""
+    command = ["cat", names.CONFIG_PATH]
+    found = _each(pods, lambda namespace, name: cluster.execute(namespace, name, command, names.PLUGIN_CONTAINER))
+    failed = [v for v in found.values() if isinstance(v, JfsnbError)]
+    if failed:
+        unread["csi_files"] = failed[0].what
+    return {name: v.stdout for name, v in found.items() if not isinstance(v, JfsnbError) and v.ok}
+
+
+def _versions(cluster: Cluster, pods: list[Obj], ready_nodes: set[str]) -> dict[str, str]:
+    """Mount Pod → the client that runs in it, for Ready ones; a big cluster's are not all asked."""
+    asked = [p for p in pods if driver_facts.is_ready(p) and p["spec"].get("nodeName") in ready_nodes]
+    if len(asked) > ASKED_FOR_CLIENTS:
+        return {}
+    facts = {p["metadata"]["name"]: driver_facts.facts_of({"": p})[0] for p in asked}
+    found = _each(asked, lambda _, name: clients.best(clients.in_mount_pod(cluster, facts[name]))[1])
+    return {name: v for name, v in found.items() if not isinstance(v, (JfsnbError, Unreadable))}
