@@ -1,0 +1,228 @@
+"""Configuration in force, restored; shutdown; tiers; preflight."""
+
+from datetime import timedelta
+
+import pytest
+from check_builders import NOW, TARGET, UID, healthy, mount_pod
+
+from jfsnb.checks import configured, preflight, shutdown, tier
+from jfsnb.checks.codes import Unreadable, result
+from jfsnb.checks.configured import NodeConfig, node_config
+from jfsnb.checks.model import Verdict
+from jfsnb.driver.config import effective_image, load
+from jfsnb.driver.deployment import Deployment
+
+GONE = Unreadable("stream broke off")
+RELOAD = 'I1 "config file updated, reload config" logger="config" config file="/etc/config/config.yaml"'
+REJECT = 'E1 "fail to reload config" err="error converting YAML to JSON: yaml: line 3"'
+HOOK = [f"=== {line}" for line in shutdown.PRE_STOP_LINES]
+
+
+@pytest.mark.parametrize(
+    "file,log,state",
+    [
+        ("new", [RELOAD], "in force"),
+        ("new", [], "file only"),
+        ("old", [RELOAD], "old"),  # a reload of something else proves nothing
+        ("new", [RELOAD, REJECT], "rejected"),
+        ("new", [RELOAD, REJECT, RELOAD], "in force"),
+        (GONE, [RELOAD], "unknown"),
+        ("new", GONE, "unknown"),
+    ],
+)
+def test_what_one_csi_node_has(file, log, state):
+    assert node_config("n", "p", "new", file, log).state == state
+
+
+def test_a_csi_node_that_started_after_the_patch_has_it():
+    assert node_config("n", "p", "new", "new", [], started_after=True).state == "in force"
+    assert node_config("n", "p", "new", "old", [], started_after=True).state == "old"
+
+
+@pytest.mark.parametrize(
+    "states,needed,verdict",
+    [
+        (["in force", "in force"], ["n0", "n1"], Verdict.PASS),
+        (["in force", "old"], ["n0"], Verdict.PASS),
+        (["in force", "old"], ["n0", "n1"], Verdict.NOT_READY),
+        (["in force", "file only"], ["n0", "n1"], Verdict.NOT_READY),
+        (["rejected", "old"], ["n0", "n1"], Verdict.FAIL),
+        (["unknown"], ["n0"], Verdict.ERROR),
+        (["in force"], ["n0", "n1"], Verdict.ERROR),
+        (["surprise"], ["n0"], Verdict.ERROR),
+        (["in force"], [], Verdict.ERROR),
+    ],
+)
+def test_in_force(states, needed, verdict):
+    nodes = [NodeConfig(f"n{n}", f"p{n}", s) for n, s in enumerate(states)]
+    assert configured.in_force(nodes, needed).verdict is verdict
+
+
+def test_decides_for_image():
+    decision = effective_image(load("mountPodPatch: [{ceMountImage: 'a/b:c'}]"), None, None)
+    assert configured.decides_for_image(decision, "docker.io/a/b:c", "claim").verdict is Verdict.PASS
+    assert configured.decides_for_image(decision, "a/b:d", "claim").verdict is Verdict.FAIL
+    assert configured.decides_for_image(GONE, "a/b:d", "claim").verdict is Verdict.ERROR
+
+
+def test_restored_to_the_byte():
+    assert configured.restored("a\n", "a\n").verdict is Verdict.PASS
+    assert configured.restored("a\n", "a").verdict is Verdict.FAIL
+    assert configured.restored("a\n", "b", kept=True).verdict is Verdict.NA
+    assert configured.restored("a", GONE).verdict is Verdict.ERROR
+
+
+@pytest.mark.parametrize(
+    "log,verdict",
+    [
+        (HOOK, Verdict.PASS),
+        (["x", *HOOK[:2], "JuiceFS mount status: OK", HOOK[2]], Verdict.PASS),
+        (HOOK[:1], Verdict.FAIL),
+        ([HOOK[1], HOOK[0], HOOK[2]], Verdict.FAIL),
+        ([HOOK[0], "=== [PRESTOP] Warning: Cannot write to JuiceFS during shutdown", *HOOK[1:]], Verdict.FAIL),
+        ([], Verdict.FAIL),
+        (GONE, Verdict.ERROR),
+    ],
+)
+def test_pre_stop(log, verdict):
+    assert shutdown.pre_stop_lines(log, "smoke", True).verdict is verdict
+
+
+def test_logs_that_began_too_late_prove_nothing():
+    assert shutdown.pre_stop_lines(HOOK, "smoke", False).verdict is Verdict.ERROR
+    assert shutdown.client_exit(["x"], 0, "mp", False).verdict is Verdict.ERROR
+
+
+@pytest.mark.parametrize(
+    "code,reason,verdict",
+    [
+        (137, "Error", Verdict.PASS),
+        (0, "Completed", Verdict.FAIL),
+        (137, "OOMKilled", Verdict.FAIL),
+        (None, "", Verdict.NOT_READY),
+        (GONE, "", Verdict.ERROR),
+    ],
+)
+def test_app_exit(code, reason, verdict):
+    assert shutdown.app_exit(code, {137}, "smoke", reason).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "pod,verdict",
+    [
+        (None, Verdict.PASS),
+        (mount_pod(targets=[]), Verdict.PASS),
+        (mount_pod(targets=[TARGET.replace(UID, "other")]), Verdict.PASS),
+        (mount_pod(), Verdict.FAIL),
+        (GONE, Verdict.ERROR),
+    ],
+)
+def test_reference_removed(pod, verdict):
+    assert shutdown.reference_removed(pod, UID, "pv-a").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "pod,verdict",
+    [
+        (None, Verdict.PASS),
+        (mount_pod(targets=[]), Verdict.FAIL),  # alive without reason, whatever its deletionTimestamp field looks like
+        (mount_pod(targets=[], deleting=True), Verdict.NOT_READY),
+        (mount_pod(), Verdict.PASS),
+        (
+            mount_pod(targets=[], annotations={"juicefs-delete-at": (NOW + timedelta(hours=1)).isoformat()}),
+            Verdict.PASS,
+        ),
+        (
+            mount_pod(targets=[], annotations={"juicefs-delete-at": (NOW - timedelta(hours=1)).isoformat()}),
+            Verdict.FAIL,
+        ),
+        (GONE, Verdict.ERROR),
+    ],
+)
+def test_mount_pod_gone(pod, verdict):
+    assert shutdown.mount_pod_gone(pod, "mp", NOW).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "log,code,verdict",
+    [
+        (["<INFO>: The juicefs mount process exit successfully"], None, Verdict.PASS),
+        (["<INFO>: close session 3: <nil>"], None, Verdict.PASS),
+        (["<ERROR>: close session 3: connection refused"], None, Verdict.FAIL),
+        (["<WARNING>: umount does not finish in 30 seconds, force exit"], 0, Verdict.FAIL),
+        (["<INFO>: close session 3: <nil>"], 1, Verdict.FAIL),
+        ([], 0, Verdict.PASS),
+        ([], None, Verdict.WARN),
+        (GONE, 0, Verdict.ERROR),
+    ],
+)
+def test_client_exit(log, code, verdict):
+    assert shutdown.client_exit(log, code, "mp", True).verdict is verdict
+
+
+def test_a_lower_tier_never_passes_what_needs_a_data_path():
+    good = [result(c, Verdict.PASS, "fine") for c in ("JFS-IO-003", "JFS-IMG-003", "JFS-IMG-001", "JFS-CFG-001")]
+    bad = [result("JFS-IO-003", Verdict.FAIL, "wrong")]
+    assert tier.labelled(good, "full") == tier.labelled(good, "") == tuple(good)
+    lower = tier.labelled([*good, *bad], "namespaces")
+    assert [r.verdict for r in lower] == [Verdict.NA, Verdict.NA, Verdict.PASS, Verdict.PASS, Verdict.FAIL]
+    assert "tier namespaces" in lower[0].reason
+
+
+def test_the_tier_is_told():
+    assert tier.real_data_path("").verdict is tier.real_data_path("full").verdict is Verdict.PASS
+    assert tier.real_data_path("recorded", "no /dev/fuse").verdict is Verdict.WARN
+
+
+def test_preflight():
+    world = healthy()
+    deployment = Deployment.from_object(world.daemon_set)
+    assert preflight.driver_installed({}, world.daemon_set).verdict is Verdict.PASS
+    assert preflight.driver_installed({}, None).verdict is Verdict.FAIL
+    assert preflight.driver_installed(None, world.daemon_set).verdict is Verdict.FAIL
+    assert preflight.driver_installed(GONE, None).verdict is Verdict.ERROR
+    assert preflight.mount_pod_mode(deployment).verdict is Verdict.PASS
+    assert preflight.config_known(deployment).verdict is Verdict.PASS
+    nodes = [n["metadata"]["name"] for n in world.nodes]
+    assert preflight.csi_nodes_ready(nodes, world.csi_pods, world.csi_nodes).verdict is Verdict.PASS
+    assert preflight.csi_nodes_ready(nodes, world.csi_pods[:-1], world.csi_nodes).verdict is Verdict.FAIL
+    assert preflight.csi_nodes_ready(nodes, world.csi_pods, world.csi_nodes[:-1]).verdict is Verdict.FAIL
+    assert preflight.csi_nodes_ready(nodes, GONE, world.csi_nodes).verdict is Verdict.ERROR
+
+
+@pytest.mark.parametrize(
+    "tag,scope,verdict",
+    [
+        ("v0.24.3", "canary", Verdict.PASS),
+        ("v0.24.0", "canary", Verdict.FAIL),
+        ("v0.24.0", "global", Verdict.PASS),
+        ("v0.23.9", "global", Verdict.FAIL),
+        ("nightly", "canary", Verdict.PASS),
+    ],
+)
+def test_driver_versions(tag, scope, verdict):
+    daemon_set = healthy().daemon_set
+    daemon_set["spec"]["template"]["spec"]["containers"][0]["image"] = f"juicedata/juicefs-csi-driver:{tag}"
+    assert preflight.config_known(Deployment.from_object(daemon_set), scope).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "text,verdict",
+    [
+        ("mountPodPatch:\n", Verdict.PASS),
+        ("{}", Verdict.PASS),
+        ("mountPodPatch: [{lables: {}}]", Verdict.WARN),
+        ("a: [", Verdict.FAIL),
+        (None, Verdict.FAIL),
+        (GONE, Verdict.ERROR),
+    ],
+)
+def test_config_loads(text, verdict):
+    assert preflight.config_loads(text).verdict is verdict
+
+
+def test_permissions():
+    assert preflight.permissions({"get pods": True}).verdict is Verdict.PASS
+    missing = preflight.permissions({"get pods": True, "patch configmaps": False})
+    assert missing.verdict is Verdict.FAIL and "patch configmaps" in missing.reason
+    assert preflight.permissions(GONE).verdict is Verdict.ERROR
