@@ -45,11 +45,13 @@ class Channels:
     async def messages(self) -> AsyncIterator[tuple[int, bytes]]:
         """(channel, data) until the client closes the connection."""
         async for message in self._socket:
-            if message.type == WSMsgType.BINARY and message.data:
-                yield message.data[0], message.data[1:]
-            elif message.type == WSMsgType.TEXT and message.data:
-                body = message.data[1:]
-                yield int(message.data[0]), base64.b64decode(body) if self._base64 else body.encode()
+            if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT) or not message.data:
+                continue
+            if self._base64:
+                yield int(message.data[0]), base64.b64decode(message.data[1:])
+                continue
+            raw = message.data if isinstance(message.data, bytes) else message.data.encode()  # both kinds are in use
+            yield raw[0], raw[1:]
 
     async def finish(self, status: Any) -> None:
         """Say how it went, then close."""
