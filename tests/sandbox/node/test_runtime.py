@@ -122,12 +122,9 @@ def test_another_user_can_write_to_the_first_process_s_output(on_node):
 
 def test_only_a_privileged_container_can_mount_and_has_fuse(on_node):
     async def test(node):
-        script = (
-            "test -e /dev/fuse; echo $?; mount -t tmpfs none /mnt 2>/dev/null; echo $?; date -s 2020-01-01 2>&1 >&-"
-        )
+        script = "test -e /dev/fuse; echo $?; mount -t tmpfs none /mnt 2>/dev/null; echo $?"
         _, text = await node.sh(script)
         assert text.splitlines()[:2] == ["1", "32"]
-        assert "Operation not permitted" in text
         _, text = await node.sh(script, privileged=True)
         assert text.splitlines()[1] == "0"
 
