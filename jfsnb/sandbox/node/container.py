@@ -23,6 +23,9 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: audit_write, setfcap.
 CAPABILITIES = {0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31}
 LAST_CAPABILITY = 40
+#: Not even a privileged container gets these: without a user namespace they reach the whole machine
+#: (sys_module, sys_boot, sys_time: somebody's `date -s` would set everybody's clock).
+NEVER = {16, 22, 25}
 PR_CAPBSET_DROP = 24
 START_FAILED = 128
 _libc = ctypes.CDLL(None)
@@ -99,9 +102,8 @@ def _run(spec: rootfs.Spec, streams: Sequence[int], status: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.umask(0o022)
-    if not spec["privileged"]:
-        for number in set(range(LAST_CAPABILITY + 1)) - CAPABILITIES:
-            _libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
+    for number in NEVER if spec["privileged"] else set(range(LAST_CAPABILITY + 1)) - CAPABILITIES:
+        _libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
     _take_identity(spec["uid"], spec["gid"], spec["groups"])
     os.chdir(spec["working_dir"])
     env = {
