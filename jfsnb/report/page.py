@@ -72,7 +72,7 @@ def _facts(run: Mapping[str, Any], named: Mapping[str, Mapping[str, Any]]) -> li
         ("cluster", f"{cluster['context'] or settings['cluster']} {cluster['server']}".strip(), False),
     ]
     if cluster["tier"]:
-        facts.append(("sandbox tier", f"{cluster['tier']}: {cluster['tier_reason']}", False))
+        facts.append(("sandbox tier", cluster["tier"], False))
     return facts
 
 

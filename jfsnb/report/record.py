@@ -154,6 +154,8 @@ def coverage(settings: Mapping[str, Any], cluster: ClusterFacts, parts: Sequence
     smoke = data.get("smoke") or data.get("baseline") or {}
     node = smoke.get("node") or ""
     covered = []
+    if cluster.tier == "full":
+        covered.append(f"a real data path (tier full): {cluster.tier_reason}")
     if node:
         covered.append(f"node {node}, claim {smoke['claim']}, volume {smoke['volume']}")
     for name, sentence in (
