@@ -1,0 +1,40 @@
+"""One sandbox for all end-to-end tests of the driver; each test leaves it as it found it."""
+
+import os
+
+import pytest
+from jfsnb.errors import SandboxError
+from jfsnb.sandbox import lifecycle
+
+from .world import NAMESPACE, World
+
+
+@pytest.fixture(scope="session")
+def running_world():
+    name = f"csi-{os.getpid()}"
+    try:
+        sandbox = lifecycle.up(name, owner_pid=os.getpid())
+    except SandboxError as error:
+        pytest.skip(f"no sandbox: {error.what}")
+    try:
+        if sandbox.tier != "full":
+            pytest.skip(f"needs tier full: {sandbox.tier_reason}")
+        yield World(sandbox.kubeconfig)
+    finally:
+        lifecycle.down(name)
+
+
+@pytest.fixture
+def world(running_world):
+    before = running_world.config()
+    yield running_world
+    for pod in running_world.core.list_namespaced_pod(NAMESPACE).items:
+        if pod.metadata.name.startswith("app-"):
+            running_world.delete(pod.metadata.name, wait=False)
+    for pod in running_world.core.list_namespaced_pod(NAMESPACE).items:
+        if pod.metadata.name.startswith("app-"):
+            running_world.gone(pod.metadata.name)
+    for mount_pod in running_world.mount_pods():
+        running_world.gone(mount_pod.name)
+    if running_world.config() != before:
+        running_world.configure(before)

@@ -1,0 +1,155 @@
+"""The driver in a sandbox: real mounts, real references, real recovery."""
+
+import pytest
+import yaml
+from jfsnb.driver.csi_trace import parse_trace
+from kubernetes.client.rest import ApiException
+
+from .world import NAMESPACE, NEW, OLD
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.full]
+
+
+def test_an_app_pod_writes_through_its_mount_pod(world):
+    world.app("app-one", "mountpoint -q /data && echo written > /data/one && sync; while :; do sleep 1; done")
+    app = world.running("app-one")
+    (mount_pod,) = world.serving(app)
+    assert mount_pod.image == OLD
+    assert mount_pod.ready
+    assert app.metadata.labels["juicefs-uniqueid"] == ""
+    assert "written" in world.exec("app-one", world.eventually("cat /data/one", "written"))
+    path = mount_pod.command.mount_path
+    assert world.exec(mount_pod.name, f"cat {path}/one").strip() == "written"
+    calls = [c for c in parse_trace(world.csi_log().splitlines()) if app.metadata.uid in str(c.request)]
+    assert [(c.name, c.caller, c.error) for c in calls] == [("NodePublishVolume", "kubelet", "")]
+    world.delete("app-one")
+    world.gone(mount_pod.name)
+    calls = [c for c in parse_trace(world.csi_log().splitlines()) if app.metadata.uid in str(c.request)]
+    assert [c.name for c in calls][-1] == "NodeUnpublishVolume"
+
+
+def test_two_app_pods_share_a_mount_pod_until_the_configuration_changes(world):
+    world.app("app-one")
+    world.running("app-one")  # formats the file system, if it is the first
+    world.app("app-two")
+    two = world.running("app-two")
+    world.app("app-three")
+    three = world.running("app-three")
+    assert [m.name for m in world.serving(two)] == [m.name for m in world.serving(three)]
+    world.configure(world.with_entry(ceMountImage=NEW))
+    world.app("app-four")
+    four = world.running("app-four")
+    (old,), (new,) = world.serving(two), world.serving(four)
+    assert (old.image, new.image) == (OLD, NEW)
+    assert old.node == new.node
+    assert old.settings_hash != new.settings_hash
+    world.delete("app-four")
+    world.gone(new.name)
+    assert [m.name for m in world.serving(two)] == [old.name]
+
+
+def test_a_deleted_mount_pod_is_made_anew_and_bound_again(world):
+    world.app("app-sees")
+    world.app("app-dead", propagation="None")
+    sees, dead = world.running("app-sees"), world.running("app-dead")
+    world.exec("app-sees", "echo kept > /data/kept; sync")
+    served = {m.name: m for a in (sees, dead) for m in world.serving(a)}
+    for name in served:
+        world.delete(name)
+    again = {m.name: m for a in (sees, dead) for m in world.serving(a)}
+    assert not set(again) & set(served)
+    assert {m.command.mount_path for m in again.values()} == {m.command.mount_path for m in served.values()}
+    assert {m.upgrade_uuid for m in again.values()} == {m.upgrade_uuid for m in served.values()}
+    assert "kept" in world.exec("app-sees", world.eventually("cat /data/kept", "kept"))
+    ended = "Transport endpoint is not connected"
+    assert ended in world.exec("app-dead", world.eventually("ls /data", "Transport"))
+
+
+def test_a_killed_client_comes_back_in_place(world):
+    world.app("app-one")
+    app = world.running("app-one")
+    (mount_pod,) = world.serving(app)
+    world.exec("app-one", "echo kept > /data/kept; sync")
+    kill = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep -q ' mount ' && kill -9 ${p#/proc/}; done"
+    world.exec(world.csi_node(), f"nsenter --version >/dev/null; {kill}")
+    world.exec(mount_pod.name, "umount -l " + mount_pod.command.mount_path)  # ends the client: its mount is gone
+    world.until_pod(mount_pod.name, lambda p: p.status.container_statuses[0].restart_count >= 0)
+    assert "kept" in world.exec("app-one", world.eventually("cat /data/kept", "kept"))
+
+
+def test_an_unknown_image_is_told_and_heals(world):
+    world.configure(world.with_entry(ceMountImage="juicedata/mount:no-such-tag"))
+    world.app("app-one")
+    text = world.event("app-one", "mount pod is not running")
+    assert text.startswith(
+        'MountVolume.SetUp failed for volume "songlin-test-pv" : rpc error: code = Internal desc = '
+        "Could not mount juicefs: mount pod is not running in 10s, reason: "
+    )
+    assert ", please check its event, mountpod: juicefs-svr28176de740-songlin-test-pv-" in text
+    (bad,) = world.mount_pods()
+    assert bad.reason in ("ImagePullBackOff", "ErrImagePull")
+    document = yaml.safe_load(world.config())
+    document["mountPodPatch"].pop()
+    world.configure(yaml.safe_dump(document))
+    app = world.running("app-one")
+    (good,) = world.serving(app)
+    assert good.image == OLD
+    world.gone(bad.name)
+
+
+def test_a_broken_configuration_leaves_the_old_one_in_force(world):
+    world.configure("mountPodPatch: [", line="fail to reload config")
+    world.app("app-one")
+    (mount_pod,) = world.serving(world.running("app-one"))
+    assert mount_pod.image == OLD
+
+
+def test_a_delete_delay_keeps_an_unused_mount_pod_for_its_next_user(world):
+    world.configure(world.with_entry(annotations={"juicefs-delete-delay": "5s"}))
+    world.app("app-one")
+    (mount_pod,) = world.serving(world.running("app-one"))
+    world.delete("app-one")
+    waiting = world.until_pod(mount_pod.name, lambda p: "juicefs-delete-at" in p.metadata.annotations)
+    assert not waiting.metadata.deletion_timestamp
+    world.gone(mount_pod.name)
+
+
+def test_a_volume_is_provisioned_used_and_removed(world):
+    parameters = world.storage.read_storage_class("juicefs-sc").parameters
+    body = {
+        "metadata": {"name": "app-class"},
+        "provisioner": "csi.juicefs.com",
+        "reclaimPolicy": "Delete",
+        "allowVolumeExpansion": True,
+        "parameters": parameters,
+    }
+    world.storage.create_storage_class(body)
+    claim = {
+        "metadata": {"name": "app-claim"},
+        "spec": {
+            "storageClassName": "app-class",
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    try:
+        world.core.create_namespaced_persistent_volume_claim(NAMESPACE, claim)
+        world.app("app-own", "echo mine > /data/mine; while :; do sleep 1; done", claim="app-claim")
+        app = world.running("app-own")
+        (mount_pod,) = world.serving(app)
+        volume = world.volume_of(app)
+        assert volume.startswith("pvc-")
+        assert mount_pod.unique_id == volume
+        assert "mine" in world.exec("app-own", world.eventually("cat /data/mine", "mine"))
+        world.app("app-all")
+        world.running("app-all")
+        assert world.exec("app-all", f"cat /data/{volume}/mine").strip() == "mine"
+        assert "mine" not in world.exec("app-all", "ls /data").split()
+        world.delete("app-own")
+        world.gone(mount_pod.name)
+        world.core.delete_namespaced_persistent_volume_claim("app-claim", NAMESPACE)
+        assert "gone" in world.exec("app-all", world.eventually(f"test -e /data/{volume} || echo gone", "gone"))
+    finally:
+        world.storage.delete_storage_class("app-class")
+    with pytest.raises(ApiException):
+        world.core.read_namespaced_persistent_volume_claim("app-claim", NAMESPACE)

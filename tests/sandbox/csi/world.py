@@ -1,0 +1,170 @@
+"""A running sandbox for the driver's end-to-end tests: a few verbs on top of the official client."""
+
+import re
+
+import yaml
+from jfsnb.driver.mountpods import MountPod
+from kubernetes import client, config, watch
+from kubernetes.client.rest import ApiException
+from kubernetes.stream import stream
+
+NAMESPACE = "juicefs-system"
+NODE = "svr28176de740"
+RECORDED = "sandbox.jfsnb.io/recorded"
+OLD, NEW = "juicedata/mount:ce-v0.14.2-5e26ba3", "juicedata/mount:ce-v0.14.2-03f36d6"
+SECONDS = 60
+
+
+class World:
+    def __init__(self, kubeconfig):
+        api = config.new_client_from_config(str(kubeconfig))
+        self.raw = api
+        self.core, self.storage = client.CoreV1Api(api), client.StorageV1Api(api)
+
+    # ---- app Pods
+
+    def app(
+        self, name, script="while :; do sleep 1; done", claim="songlin-test-pvc", propagation="HostToContainer", **extra
+    ):
+        """Create an app Pod with the volume at /data; a second volumeMount comes from ``extra``."""
+        mount = {"name": "data", "mountPath": "/data", "mountPropagation": propagation, **extra}
+        spec = {
+            "terminationGracePeriodSeconds": 0,
+            "nodeName": NODE,
+            "containers": [
+                {
+                    "name": "app",
+                    "image": "local/debian:bookworm",
+                    "command": ["sh", "-c", script],
+                    "volumeMounts": [mount],
+                }
+            ],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}],
+        }
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+        return self.core.create_namespaced_pod(NAMESPACE, body)
+
+    def running(self, name):
+        return self.until_pod(name, lambda p: p.status.phase == "Running")
+
+    def until_pod(self, name, condition, what="condition"):
+        """Watch one Pod until the condition holds."""
+        field = f"metadata.name={name}"
+        for event in watch.Watch().stream(
+            self.core.list_namespaced_pod, NAMESPACE, field_selector=field, timeout_seconds=SECONDS
+        ):
+            if event["type"] != "DELETED" and condition(event["object"]):
+                return event["object"]
+        raise AssertionError(f"{name}: {what} did not come true")
+
+    def delete(self, name, wait=True, **options):
+        try:
+            self.core.delete_namespaced_pod(name, NAMESPACE, **options)
+        except ApiException as error:
+            if error.status == 404:
+                return
+            raise
+        if wait:
+            self.gone(name)
+
+    def gone(self, name):
+        try:
+            version = self.core.read_namespaced_pod(name, NAMESPACE).metadata.resource_version
+        except ApiException as error:
+            assert error.status == 404
+            return
+        field = f"metadata.name={name}"
+        for event in watch.Watch().stream(
+            self.core.list_namespaced_pod,
+            NAMESPACE,
+            field_selector=field,
+            resource_version=version,
+            timeout_seconds=SECONDS,
+        ):
+            if event["type"] == "DELETED":
+                return
+        raise AssertionError(f"{name} is still there")
+
+    def exec(self, pod, command, container=None):
+        """Output of a shell command in a Pod, both streams."""
+        options = {"container": container} if container else {}
+        return stream(
+            self.core.connect_get_namespaced_pod_exec,
+            pod,
+            NAMESPACE,
+            command=["sh", "-c", command],
+            stdout=True,
+            stderr=True,
+            **options,
+        )
+
+    def eventually(self, ask, answer):
+        """Wait for something that the API cannot be watched for: the inside of a container."""
+        script = f'for i in $(seq 200); do x=$({ask} 2>&1); case "$x" in *{answer}*) echo "$x"; exit;; esac; sleep .1; done; echo "never: $x"'
+        return script
+
+    # ---- Mount Pods
+
+    def mount_pods(self, volume="songlin-test-pv"):
+        """Live Mount Pods of a volume, oldest first; recorded ones are somebody else's."""
+        selector = f"app.kubernetes.io/name=juicefs-mount,volume-id={volume}"
+        found = self.core.list_namespaced_pod(NAMESPACE, label_selector=selector).items
+        mine = [p for p in found if RECORDED not in (p.metadata.annotations or {})]
+        mine.sort(key=lambda p: (p.metadata.creation_timestamp, int(p.metadata.resource_version)))
+        return [MountPod.from_object(self.raw.sanitize_for_serialization(p)) for p in mine]
+
+    def serving(self, app):
+        """The Mount Pods that carry a reference of an app Pod."""
+        volume = self.volume_of(app)
+        return [m for m in self.mount_pods(volume) if any(r.pod_uid == app.metadata.uid for r in m.references)]
+
+    def volume_of(self, app):
+        claim = app.spec.volumes[0].persistent_volume_claim.claim_name
+        return self.core.read_namespaced_persistent_volume_claim(claim, NAMESPACE).spec.volume_name
+
+    # ---- configuration
+
+    def csi_node(self):
+        field = f"spec.nodeName={NODE}"
+        pods = self.core.list_namespaced_pod(NAMESPACE, label_selector="app=juicefs-csi-node", field_selector=field)
+        return pods.items[0].metadata.name
+
+    def csi_log(self, pod=None):
+        return self.core.read_namespaced_pod_log(pod or self.csi_node(), NAMESPACE)
+
+    def config(self):
+        return self.core.read_namespaced_config_map("juicefs-csi-driver-config", NAMESPACE).data["config.yaml"]
+
+    def configure(self, text, line="config file updated, reload config"):
+        """Put another config.yaml in place and wait until the node's driver says so."""
+        before = self.csi_log().count(line)
+        self.core.patch_namespaced_config_map("juicefs-csi-driver-config", NAMESPACE, {"data": {"config.yaml": text}})
+        note = {"metadata": {"annotations": {"updatedAt": str(hash(text))}}}
+        self.core.patch_namespaced_pod(self.csi_node(), NAMESPACE, note)
+        follow = watch.Watch().stream(
+            self.core.read_namespaced_pod_log, self.csi_node(), NAMESPACE, _request_timeout=SECONDS
+        )
+        count = 0
+        for text_line in follow:
+            count += line in text_line
+            if count > before:
+                return
+        raise AssertionError(f"never logged: {line}")
+
+    def with_entry(self, **fields):
+        """The article's configuration with one more entry for the test's claim."""
+        document = yaml.safe_load(self.config())
+        document["mountPodPatch"].append({"pvcSelector": {"matchName": "songlin-test-pvc"}, **fields})
+        return yaml.safe_dump(document)
+
+    # ---- events
+
+    def event(self, name, pattern):
+        """Watch events of a Pod until one matches; returns its message."""
+        field = f"involvedObject.name={name}"
+        for found in watch.Watch().stream(
+            self.core.list_namespaced_event, NAMESPACE, field_selector=field, timeout_seconds=SECONDS
+        ):
+            if re.search(pattern, found["object"].message or "", re.DOTALL):
+                return found["object"].message
+        raise AssertionError(f"no event of {name} matches {pattern}")
