@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from jfsnb.errors import SandboxError
 from jfsnb.sandbox import lifecycle
 

@@ -2,8 +2,9 @@
 
 import pytest
 import yaml
-from jfsnb.driver.csi_trace import parse_trace
 from kubernetes.client.rest import ApiException
+
+from jfsnb.driver.csi_trace import parse_trace
 
 from .world import NAMESPACE, NEW, OLD
 
@@ -65,15 +66,13 @@ def test_a_deleted_mount_pod_is_made_anew_and_bound_again(world):
     assert ended in world.exec("app-dead", world.eventually("ls /data", "Transport"))
 
 
-def test_a_killed_client_comes_back_in_place(world):
+def test_a_killed_client_is_restarted_in_place_and_bound_again(world):
     world.app("app-one")
     app = world.running("app-one")
     (mount_pod,) = world.serving(app)
     world.exec("app-one", "echo kept > /data/kept; sync")
-    kill = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep -q ' mount ' && kill -9 ${p#/proc/}; done"
-    world.exec(world.csi_node(), f"nsenter --version >/dev/null; {kill}")
-    world.exec(mount_pod.name, "umount -l " + mount_pod.command.mount_path)  # ends the client: its mount is gone
-    world.until_pod(mount_pod.name, lambda p: p.status.container_statuses[0].restart_count >= 0)
+    world.kill_client(mount_pod.command.mount_path)
+    world.until_pod(mount_pod.name, lambda p: p.status.container_statuses[0].restart_count > 0)
     assert "kept" in world.exec("app-one", world.eventually("cat /data/kept", "kept"))
 
 

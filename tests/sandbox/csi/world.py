@@ -1,12 +1,16 @@
 """A running sandbox for the driver's end-to-end tests: a few verbs on top of the official client."""
 
+import os
 import re
+import signal
+from pathlib import Path
 
 import yaml
-from jfsnb.driver.mountpods import MountPod
 from kubernetes import client, config, watch
 from kubernetes.client.rest import ApiException
 from kubernetes.stream import stream
+
+from jfsnb.driver.mountpods import MountPod
 
 NAMESPACE = "juicefs-system"
 NODE = "svr28176de740"
@@ -99,9 +103,9 @@ class World:
         )
 
     def eventually(self, ask, answer):
-        """Wait for something that the API cannot be watched for: the inside of a container."""
-        script = f'for i in $(seq 200); do x=$({ask} 2>&1); case "$x" in *{answer}*) echo "$x"; exit;; esac; sleep .1; done; echo "never: $x"'
-        return script
+        """A shell script that repeats a command until its output has the answer: nothing tells of a container's inside."""
+        look = f'x=$({ask} 2>&1); case "$x" in *{answer}*) echo "$x"; exit;; esac'
+        return f'for i in $(seq 200); do {look}; sleep .1; done; echo "never: $x"'
 
     # ---- Mount Pods
 
@@ -112,6 +116,16 @@ class World:
         mine = [p for p in found if RECORDED not in (p.metadata.annotations or {})]
         mine.sort(key=lambda p: (p.metadata.creation_timestamp, int(p.metadata.resource_version)))
         return [MountPod.from_object(self.raw.sanitize_for_serialization(p)) for p in mine]
+
+    def kill_client(self, mount_path):
+        """SIGKILL to the client that serves a mount path, as the kernel's OOM killer would."""
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if mount_path.encode() in words and b"mount" in words:
+                os.kill(int(process.name), signal.SIGKILL)
 
     def serving(self, app):
         """The Mount Pods that carry a reference of an app Pod."""
