@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import aiohttp
 from aiohttp import WSMsgType, web
 
+from jfsnb.sandbox.api import tunnel
 from jfsnb.sandbox.api.registry import Registry
 from jfsnb.sandbox.api.request import Target, integer
 from jfsnb.sandbox.api.status import Failure, bad_request
@@ -103,6 +103,8 @@ class KubeletProxy:
             raise bad_request(f"pod {target.name} does not have a host assigned")
         offered = [p.strip() for p in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if p.strip()]
         url = f"{self._node_url(pod)}/{path}"
+        if tunnel.PROTOCOL in offered:
+            return await self._tunnel(request, url)
         try:
             async with self.session().ws_connect(url, params=query, protocols=offered, max_msg_size=0) as node:
                 chosen = (node.protocol,) if node.protocol else ()
@@ -115,18 +117,30 @@ class KubeletProxy:
         except aiohttp.ClientConnectorError as error:
             raise unreachable(url, str(error.os_error)) from None
 
+    async def _tunnel(self, request: web.BaseRequest, url: str) -> web.StreamResponse:
+        async def connect(port: str) -> aiohttp.ClientWebSocketResponse:
+            return await self.session().ws_connect(
+                url, params={"port": port}, protocols=(tunnel.NODE_PROTOCOL,), max_msg_size=0
+            )
+
+        client = web.WebSocketResponse(protocols=(tunnel.PROTOCOL,), max_msg_size=0, compress=False)
+        await client.prepare(request)
+        await tunnel.Tunnel(client, connect).run()
+        return client
+
 
 async def _carry(client: web.WebSocketResponse, node: aiohttp.ClientWebSocketResponse) -> None:
-    """Both directions, until either side closes."""
-    ways = [asyncio.ensure_future(_pour(client, node)), asyncio.ensure_future(_pour(node, client))]
+    """Both directions, until either side closes; what the node still says is delivered before."""
+    to_node = asyncio.ensure_future(_pour(client, node))
+    to_client = asyncio.ensure_future(_pour(node, client))
     try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([to_node, to_client], return_when=asyncio.FIRST_COMPLETED)
+        if not client.closed:  # the node does not listen any more, but may have said how it ended
+            await asyncio.wait([to_client])
     finally:
-        for way in ways:
+        for way in (to_node, to_client):
             way.cancel()
-        for way in ways:
-            with contextlib.suppress(asyncio.CancelledError, ConnectionError, RuntimeError):
-                await way
+        await asyncio.gather(to_node, to_client, return_exceptions=True)
         code = node.close_code if node.close_code and node.close_code < 1005 else 1000
         await client.close(code=code)
 
