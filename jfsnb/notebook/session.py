@@ -17,6 +17,8 @@ from jfsnb.views import html, results
 from jfsnb.views.live import Live
 
 _NOT_PARAMETERS = frozenset({"In", "Out"})
+#: what the first notebook leaves; without it a folder is no run that could go on
+FIRST_RESULTS = Path("results", "01-background.json")
 _PLAIN = (str, int, float, bool, list, dict)
 
 
@@ -63,7 +65,7 @@ def continued(settings: Settings, notebook: str | None = None) -> Settings:
     open_runs = [
         folder
         for folder in sorted(settings.outputs.glob("*"))
-        if (folder / "results").is_dir() and not (folder / "run.json").exists() and not _ended(folder)
+        if (folder / FIRST_RESULTS).exists() and not (folder / "run.json").exists() and not _ended(folder)
     ]
     return replace(settings, run_id=open_runs[-1].name) if open_runs else settings
 
