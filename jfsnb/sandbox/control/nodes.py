@@ -6,6 +6,7 @@ Recorded nodes are left as they are.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -38,12 +39,16 @@ PRESSURES = {
 OURS = {NOT_READY, UNREACHABLE, UNSCHEDULABLE, *PRESSURES.values()}
 
 
-def silent_in(node: Obj, lease: Obj | None, now: datetime) -> float | None:
-    """Seconds until the node counts as silent (0: it does); None for a node that has never sent a heartbeat."""
-    beat = moment(spec_of(lease or {}).get("renewTime"))
-    if beat is None or condition(node, "Ready") is None:
+def silent_in(node: Obj, quiet: float | None) -> float | None:
+    """Seconds until the node counts as silent (0: it does); None for a node that has never sent a heartbeat.
+
+    Args:
+        node: the node.
+        quiet: seconds since its last heartbeat was seen here (the clocks of two machines need not agree).
+    """
+    if quiet is None or condition(node, "Ready") is None:
         return None
-    return max(GRACE - (now - beat).total_seconds(), 0)
+    return max(GRACE - quiet, 0)
 
 
 def unknown_conditions(node: Obj, now: datetime) -> list[Obj]:
@@ -107,10 +112,17 @@ class NodeLifecycle(Controller):
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
+        self._heard: dict[str, float] = {}  # node -> when its last heartbeat was seen, on the monotonic clock
         self.watch("nodes")
+        cluster.on("leases", self._hear)
         self.watch("leases", lambda lease: ("", lease["metadata"]["name"]) if key_of(lease)[0] == LEASES else None)
         self._pods = Index(cluster.informer("pods"), lambda p: [n] if (n := spec_of(p).get("nodeName")) else ())
         self.watch("pods", self._of_pod)
+
+    def _hear(self, kind: str, lease: Obj, _old: Obj | None) -> None:
+        namespace, name = key_of(lease)
+        if namespace == LEASES and kind != "DELETED":
+            self._heard[name] = time.monotonic()
 
     def _of_pod(self, pod: Obj) -> Key | None:
         """A Pod that arrives on a node with NoExecute taints may have to go again."""
@@ -122,7 +134,8 @@ class NodeLifecycle(Controller):
         node, now = self.cluster.get("nodes", key), datetime.now(UTC)
         if node is None or recorded(node) or deleting(node):
             return None
-        left = silent_in(node, self.cluster.get("leases", (LEASES, key[1])), now)
+        heard = self._heard.get(key[1])
+        left = silent_in(node, time.monotonic() - heard if heard is not None else None)
         if left == 0 and ready_state(node) != "Unknown":
             node = await self._declare_unknown(node, now)
         taints = wanted_taints(node, now)

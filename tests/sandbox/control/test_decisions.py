@@ -87,15 +87,11 @@ def node(ready=None, taints=(), **spec):
     return {"metadata": {"name": "n"}, "spec": {"taints": list(taints), **spec}, "status": {"conditions": conditions}}
 
 
-def lease(seconds_ago):
-    return {"spec": {"renewTime": (NOW - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}
-
-
 def test_when_a_node_counts_as_silent():
-    assert nodes.silent_in(node("True"), lease(10), NOW) == 40
-    assert nodes.silent_in(node("True"), lease(60), NOW) == 0
-    assert nodes.silent_in(node("True"), None, NOW) is None  # it has never sent a heartbeat
-    assert nodes.silent_in(node(), lease(60), NOW) is None
+    assert nodes.silent_in(node("True"), 10) == 40
+    assert nodes.silent_in(node("True"), 60) == 0
+    assert nodes.silent_in(node("True"), None) is None  # it has never sent a heartbeat
+    assert nodes.silent_in(node(), 60) is None
 
 
 @pytest.mark.parametrize(
