@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from jfsnb.sandbox.node.runtime import ContainerSpec, Runtime
 from jfsnb.sandbox.node.tier import Tier, detect
 
 HOST = "local/debian:bookworm"
+sys.path.insert(0, str(Path(__file__).parent))  # for kubelet_cluster.py
 
 
 @dataclass
