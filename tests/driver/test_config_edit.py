@@ -232,6 +232,13 @@ class TestUndoWhenOthersEdited:
         assert undo(self.text, plan(self.text)) == self.text
 
 
+def test_undo_when_somebody_has_extended_the_added_entry():
+    """Taking our lines away would give theirs to the entry before."""
+    edit = plan_canary(world.config_text() + "\n", CLAIM, IMAGE)
+    with pytest.raises(ConflictError, match="somebody else"):
+        undo(edit.after + "    hostNetwork: true\n", edit)
+
+
 def test_an_edit_survives_a_journal():
     edit = plan_canary(world.config_text(), CLAIM, IMAGE)
     assert Edit(**json.loads(json.dumps(dataclasses.asdict(edit)))) == edit
