@@ -51,6 +51,8 @@ EXPECTED_LINES = (
     "All tests passed. Keeping container alive...",
 )
 _JUICEFS_TYPES = ("fuse.juicefs", "juicefs")
+_MADE = re.compile(r"\b(?:create|mknod) \(.*OK \((\d+),")
+_WRITTEN = re.compile(r"\bwrite \((\d+),[^)]*\): OK")
 _STALE = re.compile(r"Transport endpoint is not connected|Input/output error|Stale file handle", re.IGNORECASE)
 
 
@@ -142,17 +144,24 @@ def nonce_read_back(
 
 
 def access_log_shows(lines: Sequence[str] | Unreadable, file_name: str, mount_pod: str) -> CheckResult:
-    """The client's access log names the file that was written.
+    """The client's access log shows that the file was made (``create``) and its inode written to (``write``).
 
     Args:
         lines: a sample of the access log taken while writing. file_name: base name, random. mount_pod: its name.
     """
     if isinstance(lines, Unreadable):
         return unreadable(ACCESS_LOG, lines)
-    found = [line for line in lines if file_name in line]
-    evidence = [Evidence(f"pod/{mount_pod}", ".accesslog", found[0] if found else f"{len(lines)} lines without it")]
-    if found:
-        return result(ACCESS_LOG, Verdict.PASS, f"{mount_pod} logged the write of {file_name}", evidence)
+    named = [line for line in lines if file_name in line]
+    made = [(line, match[1]) for line in named if (match := _MADE.search(line))]
+    inodes = {inode for _, inode in made}
+    written = [line for line in lines if (match := _WRITTEN.search(line)) and match[1] in inodes]
+    shown = [line for line, _ in made[:1]] + written[:1] or named[:1] or [f"{len(lines)} lines without it"]
+    evidence = [Evidence(f"pod/{mount_pod}", ".accesslog", line) for line in shown]
+    if written:
+        return result(ACCESS_LOG, Verdict.PASS, f"{mount_pod} made and wrote {file_name}", evidence)
+    if named:
+        reason = f"{mount_pod} was asked for {file_name}, but the sample shows no write of it"
+        return result(ACCESS_LOG, Verdict.WARN, reason, evidence, "Take a longer sample.")
     if not lines:
         return result(ACCESS_LOG, Verdict.ERROR, "the access log was empty, so it says nothing", evidence)
     return result(ACCESS_LOG, Verdict.FAIL, f"{mount_pod} never saw {file_name}", evidence)

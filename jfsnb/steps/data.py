@@ -31,8 +31,13 @@ done
 rm -f "$1/$2" "$1/$2.seen"
 """
 READ = """
+inode=none
 while read -r line; do
-  case "$line" in *"$2"*) echo "$line"; : > "$3/$2.seen"; exit 0;; esac
+  case "$line" in
+    *create*"$2"*"OK ("*) echo "$line"; inode=${line##*OK (}; inode=${inode%%,*};;
+    *"write ($inode,"*) echo "$line"; : > "$3/$2.seen"; exit 0;;
+    *"$2"*) echo "$line";;
+  esac
 done < "$1"
 """
 

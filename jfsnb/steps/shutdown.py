@@ -176,7 +176,9 @@ def _exit_code(pod: Obj | None, container: str) -> int | None:
 
 
 def _judge(run: Run, ending: _Ending) -> tuple[CheckResult, ...]:
-    known, facts = ending.known, None if ending.mount_gone else ending.mount_facts
+    known = ending.known
+    unseen = Unreadable(f"{ending.mount_name} could not be watched")
+    facts = None if ending.mount_gone else ending.mount_facts or unseen
     ended = ((container_status(ending.pod or {}, "") or {}).get("state") or {}).get("terminated") or {}
     code: int | Unreadable | None = _exit_code(ending.pod, "")
     if code is None and ending.pod_gone:
