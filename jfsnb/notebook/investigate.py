@@ -40,11 +40,13 @@ class Answer:
         title: what was asked.
         found: rows and checks.
         picture: HTML above the table.
+        columns: which are shown; the DataFrame has all.
     """
 
     title: str
     found: Any
     picture: str = ""
+    columns: tuple[str, ...] = ()
 
     @property
     def frame(self) -> Any:
@@ -55,7 +57,7 @@ class Answer:
         checks = [check.to_dict() for check in self.found.checks]
         told = html.folded(f"{len(checks)} checks", html.checks(checks)) if checks else ""
         title = html.heading(self.title, str(self.found.verdict))
-        return title + self.picture + html.table(self.found.rows, caption=self.title) + told
+        return title + self.picture + html.table(self.found.rows, self.columns) + told
 
     def __repr__(self) -> str:
         return f"{self.title}: {self.found.verdict}, {len(self.found.rows)} rows"
@@ -76,7 +78,8 @@ def doctor(at: AtHand) -> Answer:
     """What is wrong in this cluster, the worst first."""
     from jfsnb.steps import investigate
 
-    return Answer("What is wrong here", investigate.doctor(at.cluster, at.settings.driver_namespace))
+    found = investigate.doctor(at.cluster, at.settings.driver_namespace)
+    return Answer("What is wrong here", found, columns=("verdict", "code", "object", "reason", "next_action"))
 
 
 def mounts(at: AtHand) -> Answer:
@@ -84,7 +87,8 @@ def mounts(at: AtHand) -> Answer:
     from jfsnb.steps import investigate
 
     found = investigate.mounts(at.cluster, at.settings.driver_namespace)
-    return Answer("Who serves whom", found, versions(found.rows))
+    columns = ("name", "node", "image", "desired_image", "serves", "age_seconds", "verdict", "reason")
+    return Answer("Who serves whom", found, versions(found.rows), columns)
 
 
 def verify(at: AtHand, pod: str, image: str = "") -> Answer:
@@ -94,14 +98,15 @@ def verify(at: AtHand, pod: str, image: str = "") -> Answer:
     namespace, _, name = pod.rpartition("/")
     place = namespace or at.settings.namespace
     found = investigate.verify(at.cluster, place, name, image, at.settings.driver_namespace)
-    return Answer(f"Who serves Pod {place}/{name}", found)
+    columns = ("volume", "mount_pod", "image", "client", "desired_image", "verdict", "reason")
+    return Answer(f"Who serves Pod {place}/{name}", found, columns=columns)
 
 
 def served_pods(at: AtHand) -> list[str]:
-    """Pods (``namespace/name``) that some Mount Pod serves."""
+    """Pods (``namespace/name``) that some Mount Pod serves; those of the parameters' namespace first."""
     rows = mounts(at).found.rows
     served = (name for row in rows for name in _names(row.get("serves")))
-    return sorted(set(served))
+    return sorted(set(served), key=lambda name: (not name.startswith(f"{at.settings.namespace}/"), name))
 
 
 def _names(value: Any) -> list[str]:

@@ -21,6 +21,7 @@ class Lane:
         image: the Mount Pod's image.
         client: version that really runs there; empty when not known.
         note: a word about this lane, for example ``baseline``.
+        tested: whether this is the one that the run is about.
     """
 
     app: str
@@ -28,13 +29,14 @@ class Lane:
     image: str = ""
     client: str = ""
     note: str = ""
+    tested: bool = False
 
 
 def serving(lanes: Sequence[Lane], claim: str, volume: str, node: str = "") -> str:
     """Who serves whom: app Pods on the left, claim and volume between, Mount Pods with their clients on the right.
 
     Args:
-        lanes: the last one is the one under test.
+        lanes: from top to bottom.
         claim, volume: names of PVC and PV.
         node: where all of it runs.
     """
@@ -45,7 +47,7 @@ def serving(lanes: Sequence[Lane], claim: str, volume: str, node: str = "") -> s
     drawing.text(960, 32, f"node {node}" if node else "", "s", "end")
     drawing.rect(14, 46, 806, height - 60, "zone")
     for number, lane in enumerate(lanes):
-        _lane(drawing, lane, top + pitch * number, tested=number == len(lanes) - 1)
+        _lane(drawing, lane, top + pitch * number)
     low = top + pitch * len(lanes)
     drawing.box(270, low, 205, [("PersistentVolumeClaim", "k"), (claim, "m")])
     drawing.box(515, low, 290, [("PersistentVolume", "k"), (volume, "m")])
@@ -63,8 +65,8 @@ def serving(lanes: Sequence[Lane], claim: str, volume: str, node: str = "") -> s
     return drawing.picture(f"Who serves whom. {served}. All use claim {claim} on volume {volume}.")
 
 
-def _lane(drawing: Drawing, lane: Lane, y: float, tested: bool) -> None:
-    mark, face = ("hot", "g") if tested else ("old", "p")
+def _lane(drawing: Drawing, lane: Lane, y: float) -> None:
+    mark, face, line = ("hot", "g", "f") if lane.tested else ("old", "p", "e")
     app = [(f"app Pod · {lane.note}" if lane.note else "app Pod", "k"), (lane.app, "m"), ("mounted at /jfs", "s")]
     drawing.box(28, y, 232, app)
     if not lane.mount_pod:
@@ -72,9 +74,9 @@ def _lane(drawing: Drawing, lane: Lane, y: float, tested: bool) -> None:
         return
     client = f"client {lane.client}" if lane.client else "client not known yet"
     drawing.box(515, y, 290, [("Mount Pod", "k"), (lane.mount_pod, "m"), (lane.image, "m"), (client, face)], mark)
-    drawing.arrow([(262, y + 36), (513, y + 36)], "f" if tested else "e", both=True)
+    drawing.arrow([(262, y + 36), (513, y + 36)], line, both=True)
     drawing.text(388, y + 27, "reads and writes, by FUSE", "s", "middle")
-    drawing.arrow([(807, y + 44), (844, y + 44)], "f" if tested else "e", both=True)
+    drawing.arrow([(807, y + 44), (844, y + 44)], line, both=True)
 
 
 def architecture(cast: Rows, nodes: Rows, mount_pods: Rows, config_map: str = "") -> str:

@@ -6,6 +6,7 @@ readable on light and dark grounds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape as escape
 from typing import Any
@@ -124,7 +125,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), captio
     label = escape(caption or "table")
     return (
         f'<div style="overflow-x:auto;margin:6px 0" tabindex="0" role="region" aria-label="{label}">'
-        f'<table style="border-collapse:collapse;font-size:13px;text-align:left;margin:0">{title}'
+        f'<table style="border-collapse:collapse;font-size:13px;line-height:1.45;text-align:left;margin:0">{title}'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -139,8 +140,13 @@ def _cell(column: str, value: Any) -> str:
     if column in STATUS_COLUMNS:
         return f'<td style="{style}">{chip(text)}</td>'
     if column in _CODE_COLUMNS:
-        return f'<td style="{style};{_MONO};font-size:12px;overflow-wrap:anywhere">{escape(text)}</td>'
+        return f'<td style="{style};{_MONO};font-size:12px">{_breakable(text)}</td>'
     return f'<td style="{style}">{escape(text)}</td>'
+
+
+def _breakable(text: str) -> str:
+    """A long name, escaped, that a narrow column may break after its separators (and every 16 characters)."""
+    return "<wbr>".join(escape(piece) for piece in _PIECES.findall(text))
 
 
 def show(value: Any, column: str = "") -> str:
@@ -171,6 +177,7 @@ def age(seconds: float) -> str:
     return f"{whole // 86400}d" if whole < 2 * 365 * 86400 else _units(whole, 365 * 86400, 86400)
 
 
+_PIECES = re.compile(r"[^/:._=@,-]{1,16}[/:._=@,-]*|[/:._=@,-]+")
 _SUFFIX = {1: "s", 60: "m", 3600: "h", 86400: "d", 365 * 86400: "y"}
 
 

@@ -207,11 +207,13 @@ def lanes(parts: Mapping[str, Part]) -> list[diagrams.Lane]:
     """The lanes of `diagrams.serving` from the parts of a run (by name): baseline first, the Pod under test last."""
     found = []
     client = parts.get("client", {}).get("data", {})
+    seen = {row["pod"]: row["client_running"] for row in parts.get("served_by", {}).get("data", {}).get("rows", [])}
     for name, note, levels in (("baseline", "baseline", "baseline"), ("smoke", "under test", "levels")):
         data = parts.get(name, {}).get("data")
         if data and data["pod"]:
-            version = _short(running_client(client.get(levels) or []))
-            found.append(diagrams.Lane(data["pod"], data["mount_pod"], data["mount_image"], version, note))
+            version = running_client(client.get(levels) or []) or str(seen.get(data["mount_pod"]) or "")
+            lane = (data["pod"], data["mount_pod"], data["mount_image"], _short(version), note)
+            found.append(diagrams.Lane(*lane, tested=name == "smoke"))
     return found
 
 

@@ -37,6 +37,13 @@ def test_what_comes_from_a_cluster_is_escaped(piece):
     assert "<style" not in piece
 
 
+def test_a_long_name_may_break_but_keeps_every_character():
+    name = "juicefs-svr28176de740-songlin-test-pv-wslvif/" + "0123456789abcdef" * 4
+    text = html.table([{"name": name}])
+    assert name not in text
+    assert name in text.replace("<wbr>", "")
+
+
 @pytest.mark.parametrize("verdict", ["PASS", "FAIL", "WARN", "NOT_READY", "ERROR", "N/A"])
 def test_a_verdict_is_a_word_on_its_colour(verdict):
     text = html.table([{"what": "x", "verdict": verdict}])
