@@ -87,6 +87,7 @@ def change_root(new_root: str) -> None:
         _call("pivot_root", b".", b".old")
     except PermissionError:  # Docker's seccomp profile denies pivot_root even with SYS_ADMIN
         os.rmdir(".old")
+        set_propagation("/", MS_SLAVE, recursive=False)  # else the move would reach the node, a peer of the old root
         mount(new_root, "/", None, MS_MOVE)
         os.chroot(".")
         os.chdir("/")

@@ -227,6 +227,7 @@ class Runtime:
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
+            process.kill()  # it may hang before its program, in a dead FUSE mount
             starting.add_done_callback(_kill_unwanted)
             raise
 

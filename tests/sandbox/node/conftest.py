@@ -74,11 +74,12 @@ class Node:
         with open(f"/proc/{self.runtime.agent_pid}/mountinfo") as table:
             changes = select.poll()
             changes.register(table, select.POLLPRI)
-            for _ in range(200):
+            for _ in range(20):
                 if wanted({m.mount_point for m in await self.runtime.mounts() if m.fstype == "fuse.juicefs"}):
                     return
                 await asyncio.to_thread(changes.poll, 1000)
-        raise AssertionError(f"mounts never came to be as wanted: {await self.runtime.mounts()}")
+        fuse = [m for m in await self.runtime.mounts() if m.fstype.startswith("fuse")]
+        raise AssertionError(f"mounts never came to be as wanted: {fuse}")
 
 
 @pytest.fixture(scope="session")
