@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,11 +13,11 @@ from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.configured import NodeConfig
 from jfsnb.driver import names
 from jfsnb.errors import JfsnbError
+from jfsnb.kube.cluster import Cluster
 from jfsnb.kube.feeds import Feeds
-from jfsnb.steps import config
 from jfsnb.steps import driver as driver_facts
 from jfsnb.steps.driver import Driver
-from jfsnb.steps.model import Row, Timeline
+from jfsnb.steps.model import Row, Table, Timeline
 from jfsnb.steps.preflight import nodes_with_driver
 from jfsnb.steps.results import Baseline, InForce, Patched
 from jfsnb.steps.run import Run, part
@@ -40,13 +41,10 @@ def nodes_that_matter(run: Run, driver: Driver) -> dict[str, Obj]:
     return ready
 
 
-def marks(run: Run, driver: Driver, pods: dict[str, Obj]) -> dict[str, str]:
+def marks(cluster: Cluster, pods: dict[str, Obj]) -> dict[str, str]:
     """Node → time stamp of the last line in its CSI node's log, to read on from there."""
-    found = {}
-    for node, pod in pods.items():
-        meta = pod["metadata"]
-        found[node] = run.cluster.log_mark(meta["namespace"], meta["name"], names.PLUGIN_CONTAINER)
-    return found
+    metas = {node: pod["metadata"] for node, pod in pods.items()}
+    return {n: cluster.log_mark(m["namespace"], m["name"], names.PLUGIN_CONTAINER) for n, m in metas.items()}
 
 
 @dataclass
@@ -81,10 +79,10 @@ def wait_in_force(run: Run) -> InForce:
     run.tell("wait", f"the patched configuration in force on {', '.join(pods) or 'no node'}")
     with timeline.waiting("configuration in force on every node that matters"):
         if patched.get("changed"):
-            _watch(run, looked, wanted, patched.get("marks") or {}, since)
+            _watch(run.cluster, run.tell, looked, wanted, patched.get("marks") or {}, run.settings.timeout, since)
         else:
             for one in looked.values():
-                _read_file(run, one, since)
+                _read_file(run.cluster, one, since)
     states = [_unpatched(one, wanted) if not patched.get("changed") else one.judge(wanted) for one in looked.values()]
     rows = tuple(_row(looked[s.node], s) for s in states) + _bystanders(run, driver, looked)
     result = InForce(nodes=rows, checks=(checks.in_force(states, list(pods)),), timeline=tuple(timeline.entries))
@@ -97,9 +95,18 @@ def _unpatched(one: _Looked, wanted: str) -> NodeConfig:
     return NodeConfig(one.node, one.pod["metadata"]["name"], state, "nothing was patched; its file says the same")
 
 
-def _watch(run: Run, looked: dict[str, _Looked], wanted: str, marks: dict[str, str], since: float) -> None:
+def _watch(
+    cluster: Cluster,
+    tell: Callable[[Any, str, str], None],
+    looked: dict[str, _Looked],
+    wanted: str,
+    marks: dict[str, str],
+    seconds: float,
+    since: float,
+) -> None:
+    """Until each node has loaded it or rejected it, for at most so many seconds; ``since``: age of the patch."""
     started = time.monotonic() - since
-    with Feeds(run.cluster, run.settings.timeout) as feeds:
+    with Feeds(cluster, seconds) as feeds:
         for node, one in looked.items():
             meta = one.pod["metadata"]
             feeds.logs(node, meta["namespace"], meta["name"], names.PLUGIN_CONTAINER, after=marks.get(node, ""))
@@ -112,11 +119,11 @@ def _watch(run: Run, looked: dict[str, _Looked], wanted: str, marks: dict[str, s
                 one.lines.append(item.line)
                 if "reload config" not in item.line:
                     continue
-                run.tell("log", item.line, f"pod/{one.pod['metadata']['name']}")
+                tell("log", item.line, f"pod/{one.pod['metadata']['name']}")
                 one.reload_at = round(time.monotonic() - started, 2)
-                _read_file(run, one, time.monotonic() - started)
+                _read_file(cluster, one, time.monotonic() - started)
                 if one.file == wanted:
-                    _see_rejection(run, feeds, looked)
+                    _see_rejection(tell, feeds, looked)
                     waiting -= {
                         n for n, o in looked.items() if o.judge(wanted).state in (checks.FORCE, checks.REJECTED)
                     }
@@ -124,22 +131,20 @@ def _watch(run: Run, looked: dict[str, _Looked], wanted: str, marks: dict[str, s
                 break
     for one in looked.values():
         if one.file != wanted:
-            _read_file(run, one, time.monotonic() - started)
+            _read_file(cluster, one, time.monotonic() - started)
 
 
-def _see_rejection(run: Run, feeds: Feeds, looked: dict[str, _Looked]) -> None:
+def _see_rejection(tell: Callable[[Any, str, str], None], feeds: Feeds, looked: dict[str, _Looked]) -> None:
     for item in feeds.within(REJECTION_SECONDS):
         if item.line is not None:
             looked[item.source].lines.append(item.line)
-            run.tell("log", item.line, f"pod/{looked[item.source].pod['metadata']['name']}")
+            tell("log", item.line, f"pod/{looked[item.source].pod['metadata']['name']}")
 
 
-def _read_file(run: Run, one: _Looked, seconds: float) -> None:
+def _read_file(cluster: Cluster, one: _Looked, seconds: float) -> None:
     meta = one.pod["metadata"]
     try:
-        answer = run.cluster.execute(
-            meta["namespace"], meta["name"], ["cat", names.CONFIG_PATH], names.PLUGIN_CONTAINER
-        )
+        answer = cluster.execute(meta["namespace"], meta["name"], ["cat", names.CONFIG_PATH], names.PLUGIN_CONTAINER)
     except JfsnbError as error:
         one.file = Unreadable(error.what)
         return
@@ -175,14 +180,21 @@ def _seconds_since(moment: str | None) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds() if moment else 0.0
 
 
-def restored_everywhere(run: Run, driver: Driver, wanted: str) -> bool:
-    """Whether the CSI nodes that matter see that text as their file now."""
-    for node, pod in nodes_that_matter(run, driver).items():
-        one = _Looked(node, pod)
-        _read_file(run, one, 0.0)
-        if one.file != wanted:
-            return False
-    return True
+def back_in_force(cluster: Cluster, pods: dict[str, Obj], since: dict[str, str], wanted: str, seconds: float) -> Table:
+    """Wait until CSI nodes have a restored configuration: columns what, object, outcome, as a rollback has them.
 
-
-__all__ = ["UPDATE_TIME", "config", "marks", "nodes_that_matter", "now", "restored_everywhere", "wait_in_force"]
+    Args:
+        pods: name → CSI node Pod. since: ``marks`` from before it was restored.
+    """
+    looked = {name: _Looked(name, pod) for name, pod in pods.items()}
+    _watch(cluster, lambda kind, text, source: None, looked, wanted, since, seconds, 0.0)
+    return tuple(
+        {
+            "what": "configuration in force",
+            "object": f"Pod {one.pod['metadata']['namespace']}/{name}",
+            "outcome": "loaded as restored"
+            if one.judge(wanted).state == checks.FORCE
+            else f"not seen within {seconds:.0f} s; its kubelet syncs within about a minute",
+        }
+        for name, one in looked.items()
+    )

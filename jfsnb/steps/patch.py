@@ -106,13 +106,13 @@ def apply(run: Run) -> Patched:
     for path, text in ((backup, edit.before), (run.folder / AFTER, edit.after)):
         with atomic(path) as sink:
             sink.write(redact_text(text))
-    note = config.note_of(edit.before, settings.scope, volume.claim_name, settings.image, volume.is_ce)
+    wanted = in_force.nodes_that_matter(run, driver)
+    hurried = _plan_hurry(run, wanted)
+    note = config.note_of(edit.before, settings.scope, volume.claim_name, settings.image, volume.is_ce, hurried)
     key = config.note_key(run.id)
     with timeline.measure("server-side dry run"):
         config.patch(run.cluster, driver.config_map, edit, key, note, dry_run=True)
-    wanted = in_force.nodes_that_matter(run, driver)
-    marks = in_force.marks(run, driver, wanted)
-    hurried = _plan_hurry(run, wanted)
+    marks = in_force.marks(run.cluster, wanted)
     run.journal.plan(
         CONFIG,
         "configmaps",
@@ -147,17 +147,18 @@ def apply(run: Run) -> Patched:
 
 def _plan_hurry(run: Run, wanted: dict[str, Obj]) -> list[Obj]:
     """Write down, before the patch, the annotations that follow it: undone in reverse, they hurry the way back too."""
+    planned = []
     for pod in wanted.values():
         meta = pod["metadata"]
         before = (meta.get("annotations") or {}).get(in_force.UPDATE_TIME)
         run.journal.plan(ANNOTATE, "pods", meta["namespace"], meta["name"], key=in_force.UPDATE_TIME, before=before)
-    return list(wanted.values())
+        planned.append({"namespace": meta["namespace"], "name": meta["name"], "before": before})
+    return planned
 
 
 def _hurry(run: Run, pods: list[Obj]) -> None:
     """As the dashboard does after saving the configuration (reference §2.7); without it the wait is only longer."""
     for pod in pods:
-        meta = pod["metadata"]
         patch = {"metadata": {"annotations": {in_force.UPDATE_TIME: in_force.now()}}}
         with contextlib.suppress(NotInCluster, ConflictError):
-            run.cluster.patch("pods", meta["namespace"], meta["name"], patch)
+            run.cluster.patch("pods", pod["namespace"], pod["name"], patch)

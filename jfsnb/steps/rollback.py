@@ -6,16 +6,18 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.deletion import reason_to_stay
+from jfsnb.driver.mountpods import MountPod, claims_of
 from jfsnb.driver.names import MOUNT_POD_SELECTOR
 from jfsnb.errors import JfsnbError, NotInCluster, WaitTimeout
 from jfsnb.kube.cluster import Cluster
 from jfsnb.settings import Settings
-from jfsnb.steps import config, driver
+from jfsnb.steps import config, driver, in_force
 from jfsnb.steps.journal import ANNOTATE, CONFIG, CREATE, Entry, Journal
 from jfsnb.steps.manifest import RUN_LABEL
 from jfsnb.steps.model import Row, Table
@@ -24,6 +26,7 @@ Obj = dict[str, Any]
 #: Pods of a run that is given up need no graceful end; their data are test data.
 GRACE_SECONDS = 2
 GONE_SECONDS = 60.0
+IN_FORCE_SECONDS = 10.0
 SWEPT = ("pods", "persistentvolumeclaims", "configmaps")
 
 
@@ -51,14 +54,14 @@ def rollback(cluster: Cluster, run_id: str, outputs: Path | None = None) -> Roll
     settings = Settings(run_id=run_id) if outputs is None else Settings(run_id=run_id, outputs=outputs)
     journal = Journal(settings.folder / "journal.jsonl")
     rows: list[Row] = []
-    served = _pods_of(cluster, journal, run_id)
-    standing = journal.standing()
+    served = _Served.of(cluster, journal, run_id)
+    standing = (*journal.standing(), *_noted(cluster, journal, run_id))
+    watched = _Watched.of(cluster, standing)
     for entry in standing:
         _attempt(rows, entry.op, entry.object, functools.partial(_undo, cluster, journal, entry, run_id))
     _wait_for_objects(cluster, journal, standing, rows)
     _sweep(cluster, run_id, rows)
-    if not any(e.op == CONFIG for e in journal.entries()):
-        _undo_noted_config(cluster, run_id, rows)
+    rows += watched.wait(rows)
     _wait_for_mount_pods(cluster, served, rows)
     return RolledBack(tuple(rows), not any(r["outcome"].startswith(("left", "failed")) for r in rows))
 
@@ -82,7 +85,7 @@ def _undo(cluster: Cluster, journal: Journal, entry: Entry, run_id: str) -> str:
         outcome = _restore_annotation(cluster, entry)
     else:
         return f"left: no way known to undo {entry.op!r}"
-    if not outcome.startswith("left"):
+    if not outcome.startswith("left") and entry.number:
         journal.undone(entry.number, outcome)
     return outcome
 
@@ -174,47 +177,111 @@ def _sweep(cluster: Cluster, run_id: str, rows: list[Row]) -> None:
         _attempt(rows, "labelled", plural, sweep)
 
 
-def _undo_noted_config(cluster: Cluster, run_id: str, rows: list[Row]) -> None:
-    """The note of a run on the driver's ConfigMap, where there is no journal."""
+def _noted(cluster: Cluster, journal: Journal, run_id: str) -> tuple[Entry, ...]:
+    """What the run's note on the driver's ConfigMap tells, where there is no journal; in the order of undoing."""
+    if any(e.op == CONFIG for e in journal.entries()):
+        return ()
     try:
         found = driver.find_driver(cluster)
     except JfsnbError:
-        return
-    if config.note_key(run_id) in (found.config_map["metadata"].get("annotations") or {}):
-        meta = found.config_map["metadata"]
-
-        def undo() -> str:
-            return config.restore(cluster, meta["namespace"], meta["name"], run_id, {})
-
-        _attempt(rows, CONFIG, f"ConfigMap {meta['namespace']}/{meta['name']}", undo)
-
-
-def _pods_of(cluster: Cluster, journal: Journal, run_id: str) -> set[str]:
-    """UIDs of the app Pods that this run has or had."""
-    uids = {e.uid for e in journal.entries() if e.plural == "pods" and e.op == CREATE and e.uid}
-    with contextlib.suppress(JfsnbError):  # not allowed to look everywhere: the journal has to do
-        uids |= {p["metadata"]["uid"] for p in cluster.list("pods", labels=f"{RUN_LABEL}={run_id}")}
-    return uids
+        return ()
+    meta = found.config_map["metadata"]
+    note = (meta.get("annotations") or {}).get(config.note_key(run_id))
+    if note is None:
+        return ()
+    hurried = config.read_note(note).get("hurried") or ()
+    details = [{"key": in_force.UPDATE_TIME, "before": h["before"]} for h in hurried]
+    return (
+        Entry(0, CONFIG, "configmaps", meta["namespace"], meta["name"]),
+        *(Entry(0, ANNOTATE, "pods", h["namespace"], h["name"], d) for h, d in zip(hurried, details, strict=True)),
+    )
 
 
-def _wait_for_mount_pods(cluster: Cluster, uids: set[str], rows: list[Row]) -> None:
-    """Mount Pods that serve nobody but Pods of this run; the driver deletes them once those are gone."""
-    if not uids:
-        return
-    try:
-        pods = cluster.list("pods", labels=MOUNT_POD_SELECTOR)
-    except JfsnbError:
-        return
-    for obj in pods:
-        pod = MountPod.from_object(obj)
-        if not pod.references or not {r.pod_uid for r in pod.references} <= uids:
-            continue
+@dataclass(frozen=True)
+class _Watched:
+    """CSI node Pods that were hurried on, and what their logs had said before the configuration was restored."""
+
+    cluster: Cluster
+    pods: dict[str, Obj]
+    marks: dict[str, str]
+    config_map: tuple[str, str]
+
+    @classmethod
+    def of(cls, cluster: Cluster, standing: tuple[Entry, ...]) -> _Watched:
+        patched = next((e for e in standing if e.op == CONFIG), None)
+        if patched is None:
+            return cls(cluster, {}, {}, ("", ""))
+        pods: dict[str, Obj] = {}
+        marks: dict[str, str] = {}
+        for entry in standing:
+            if entry.op == ANNOTATE:
+                with contextlib.suppress(JfsnbError):
+                    pod = {entry.name: cluster.get("pods", entry.namespace, entry.name)}
+                    marks |= in_force.marks(cluster, pod)
+                    pods |= pod
+        return cls(cluster, pods, marks, (patched.namespace, patched.name))
+
+    def wait(self, rows: list[Row]) -> Table:
+        """Wait for them, when the configuration was changed back just now."""
+        changed = any(r["what"] == CONFIG and r["outcome"].startswith(("restored", "our part")) for r in rows)
+        if not changed or not self.pods:
+            return ()
+        try:
+            text = config.text_of(self.cluster.get("configmaps", *self.config_map))
+            return in_force.back_in_force(self.cluster, self.pods, self.marks, text, IN_FORCE_SECONDS)
+        except JfsnbError:
+            return ()
+
+
+@dataclass(frozen=True)
+class _Served:
+    """The app Pods of the run by UID, their volumes' ids, and the Mount Pods that serve nobody else, by UID."""
+
+    uids: frozenset[str]
+    volume_ids: frozenset[str]
+    mount_pods: frozenset[str]
+
+    @classmethod
+    def of(cls, cluster: Cluster, journal: Journal, run_id: str) -> _Served:
+        """As far as these credentials may look; the journal's Pods count also when they are gone."""
+        uids = {e.uid for e in journal.entries() if e.plural == "pods" and e.op == CREATE and e.uid}
+        handles: set[str] = set()
+        with contextlib.suppress(JfsnbError):
+            for pod in cluster.list("pods", labels=f"{RUN_LABEL}={run_id}"):
+                uids.add(pod["metadata"]["uid"])
+                for _, claim in claims_of(pod):
+                    volume = driver.find_volume(cluster, pod["metadata"]["namespace"], claim)
+                    handles.add(volume.handle)
+        found = cls(frozenset(uids), frozenset(handles), frozenset())
+        return replace(found, mount_pods=frozenset(p.uid for p in found.only_ours(cluster)))
+
+    def only_ours(self, cluster: Cluster) -> list[MountPod]:
+        """Mount Pods that exist for this run alone, now: those that serve its Pods, and those that served them."""
+        if not self.uids:
+            return []
+        try:
+            pods = driver.facts_of({p["metadata"]["uid"]: p for p in cluster.list("pods", labels=MOUNT_POD_SELECTOR)})
+        except JfsnbError:
+            return []
+        return [p for p in pods if p.uid in self.mount_pods or self._is_ours(p)]
+
+    def _is_ours(self, pod: MountPod) -> bool:
+        users = {r.pod_uid for r in pod.references}
+        # without a reference: the driver was called off in the middle of a mount, and is about to delete it
+        return users <= self.uids if users else pod.unique_id in self.volume_ids
+
+
+def _wait_for_mount_pods(cluster: Cluster, served: _Served, rows: list[Row]) -> None:
+    """The driver deletes a Mount Pod once nobody uses it any more."""
+    for pod in served.only_ours(cluster):
 
         def gone(pod: MountPod = pod) -> str:
             try:
                 cluster.wait_gone("pods", pod.namespace, pod.name, GONE_SECONDS, pod.uid)
             except WaitTimeout as error:
-                return f"left: {error.what}; the driver deletes it when it notices that nobody uses it"
+                now = cluster.find("pods", pod.namespace, pod.name)
+                stays = reason_to_stay(MountPod.from_object(now), datetime.now(UTC)) if now else ""
+                return f"stays: {stays}" if stays else f"left: {error.what}"
             return "gone with its last user"
 
         _attempt(rows, "Mount Pod", pod.name, gone)
