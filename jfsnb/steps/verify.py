@@ -20,6 +20,7 @@ from jfsnb.steps import driver as driver_facts
 from jfsnb.steps.background import pairing_of
 from jfsnb.steps.data import data
 from jfsnb.steps.driver import Driver
+from jfsnb.steps.image_probe import client_in_image
 from jfsnb.steps.journal import CONFIG
 from jfsnb.steps.model import Row, Timeline
 from jfsnb.steps.results import (
@@ -131,15 +132,18 @@ def client(run: Run) -> Client:
         asked_before = (
             pool.submit(clients.in_mount_pod, run.cluster, baseline) if isinstance(baseline, MountPod) else None
         )
-        expected = clients.in_app_pod(run.cluster, known.namespace, known.pod) if known.image == image else None
+        expected = (
+            clients.in_app_pod(run.cluster, known.namespace, known.pod)
+            if known.image == image
+            else client_in_image(run, image, known.node)
+        )
         versions, before = asked.result(), asked_before.result() if asked_before else {}
     source, runs = clients.best(versions)
     runs_before = clients.best(before)[1] if before else Unreadable("there is no baseline")
-    in_image = expected if isinstance(expected, str) else None
     checks = (
         client_checks.spec_image(serving, image),
         client_checks.image_id(serving, "", baseline if isinstance(baseline, MountPod) else None),
-        client_checks.running_client(versions, in_image, serving.name),
+        client_checks.running_client(versions, expected, serving.name),
         client_checks.another_than_baseline(
             image, baseline.image if isinstance(baseline, MountPod) else "", _text(runs), _text(runs_before)
         ),
@@ -165,9 +169,9 @@ def _levels(
     source: str,
     runs: str | Unreadable,
     versions: dict[str, str | Unreadable],
-    expected: str | Unreadable | None,
+    expected: str | Unreadable,
 ) -> tuple[Row, ...]:
-    wanted = clients.shown(expected) if expected is not None else "not known: the app Pod has another image"
+    wanted = clients.shown(expected)
     rows = [
         _level(1, "What was asked for?", "spec.containers[jfs-mount].image", image, pod.image, "what was asked for"),
         _level(2, "Which image did the node run?", "imageID", "", pod.image_id, "which image was started"),
