@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.driver.config import ImageDecision
-from jfsnb.driver.images import ClientVersion, ImageReference, digest_of, same_image, tag_contradicts
+from jfsnb.driver.images import ClientVersion, ImageReference, digest_of, same_image, tag_contradicts, version_claim
 from jfsnb.driver.mountpods import MountPod
 
 SPEC = register(
@@ -79,8 +79,8 @@ def image_id(
     evidence = [Evidence(f"pod/{mount_pod.name}", "status.containerStatuses[].imageID", mount_pod.image_id)]
     if not digest:
         return result(IMAGE_ID, Verdict.NOT_READY, "the runtime reports no image id (yet)", evidence)
-    reference = ImageReference.parse(mount_pod.image)
-    expected = digest_of(expected_digest) or reference.digest
+    reference = ImageReference.find(mount_pod.image)
+    expected = digest_of(expected_digest) or (reference.digest if reference else "")
     if expected:
         if digest == expected:
             return result(IMAGE_ID, Verdict.PASS, f"the node runs {_short(digest)}, as expected", evidence)
@@ -90,7 +90,7 @@ def image_id(
         if baseline.digest == digest:
             return result(IMAGE_ID, Verdict.FAIL, f"it is the baseline's image ({_short(digest)})", evidence)
         reason = f"the node runs {_short(digest)}, not the baseline's {_short(baseline.digest)}"
-        if reference.mutable_why:
+        if reference and reference.mutable_why:
             return result(IMAGE_ID, Verdict.WARN, f"{reason}; but {reference.mutable_why}", evidence)
         return result(IMAGE_ID, Verdict.PASS, f"{reason} (no digest was given to compare with)", evidence)
     reason = f"the node runs {_short(digest)}; there is nothing to compare it with"
@@ -156,7 +156,7 @@ def honest_tag(image: str, running: str | Unreadable) -> CheckResult:
     evidence = [Evidence("image", "reference", image), Evidence("client", "version", running)]
     if version is None:
         return result(TAG, Verdict.ERROR, f"no version to be found in {running!r}", evidence)
-    if ImageReference.parse(image).version_claim() is None:
+    if version_claim(image) is None:
         return result(TAG, Verdict.NA, "the tag claims no version", evidence)
     if tag_contradicts(image, version):
         return result(TAG, Verdict.WARN, f"the client is {version}", evidence)

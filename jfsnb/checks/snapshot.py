@@ -19,7 +19,7 @@ from jfsnb.driver import names
 from jfsnb.driver.config import DriverConfig, ImageDecision, effective_image, load, merge
 from jfsnb.driver.deployment import Deployment
 from jfsnb.driver.mountpods import MountPod
-from jfsnb.errors import ConfigInvalid
+from jfsnb.errors import ConfigInvalid, JfsnbError
 
 Obj = Mapping[str, Any]
 
@@ -179,5 +179,5 @@ def _apply(entry: RegisteredRule, snapshot: Snapshot) -> Iterator[CheckResult]:
         return
     try:
         yield from entry.look(snapshot)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, JfsnbError) as error:
         yield unreadable(entry.code, Unreadable(f"an object looks strange ({type(error).__name__}: {error})"))

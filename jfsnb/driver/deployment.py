@@ -67,9 +67,8 @@ class Deployment:
 
 
 def _version(image: str) -> tuple[int, int, int] | None:
-    if not image:
-        return None
-    found = re.match(r"v?([0-9]+)\.([0-9]+)\.([0-9]+)", ImageReference.parse(image).tag)
+    reference = ImageReference.find(image)
+    found = re.match(r"v?([0-9]+)\.([0-9]+)\.([0-9]+)", reference.tag) if reference else None
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 

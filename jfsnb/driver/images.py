@@ -62,6 +62,14 @@ class ImageReference:
             registry, path = "", f"{registry}/{path}"
         return cls(registry, path, match["tag"] or "", match["digest"] or "")
 
+    @classmethod
+    def find(cls, text: str) -> ImageReference | None:
+        """The same for what stands in a cluster, where anything may stand: None when it is no reference."""
+        try:
+            return cls.parse(text)
+        except UsageError:
+            return None
+
     def __str__(self) -> str:
         name = f"{self.registry}/{self.repository}" if self.registry else self.repository
         return name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
@@ -101,10 +109,11 @@ def canonical_name(image: str) -> str:
 def same_image(one: str, other: str) -> bool:
     """Whether two references name the same image: by digest when both have one, else by full name.
 
-    Raises:
-        UsageError: one of them is not an image reference.
+    What is no reference is only the same as itself.
     """
-    first, second = ImageReference.parse(one), ImageReference.parse(other)
+    first, second = ImageReference.find(one), ImageReference.find(other)
+    if first is None or second is None:
+        return one == other
     if first.digest and second.digest:
         return first.digest == second.digest
     return canonical_name(one) == canonical_name(other)
@@ -194,7 +203,13 @@ class ClientVersion:
         return self.commit[:size] == other.commit[:size]
 
 
+def version_claim(image: str) -> tuple[int, int, int] | None:
+    """The client version that an image's tag claims; None when it claims none or is no reference."""
+    reference = ImageReference.find(image)
+    return reference.version_claim() if reference else None
+
+
 def tag_contradicts(image: str, version: ClientVersion) -> bool:
     """Whether the tag claims a version number that the client does not have."""
-    claim = ImageReference.parse(image).version_claim()
+    claim = version_claim(image)
     return claim is not None and ".".join(map(str, claim)) != version.number.partition("-")[0]

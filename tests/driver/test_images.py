@@ -42,6 +42,8 @@ def test_malformed_references_are_refused(text):
         (f"a/b:t@{DIGEST}", f"mirror.io/a/b@{DIGEST}", True),
         (f"a/b@{DIGEST}", "a/b@sha256:" + "b" * 64, False),
         ("a/b:ce-v1.2.0", "a/b:ce-v1.2.0-rc1", False),
+        ("No Reference", "No Reference", True),
+        ("No Reference", "a/b", False),
     ],
 )
 def test_same_image(one, other, same):
