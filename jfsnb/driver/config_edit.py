@@ -9,19 +9,16 @@ from __future__ import annotations
 import copy
 import difflib
 import json
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
-
 from jfsnb.driver import config, goyaml
+from jfsnb.driver.config_entry import places, quoted_like
 from jfsnb.driver.yaml_marks import Splice, Tree, value_region
 from jfsnb.errors import ConfigInvalid, ConflictError
 
 LIST = "mountPodPatch"
-_PLAIN = re.compile(r"^[A-Za-z0-9][-A-Za-z0-9._/:@]*$")
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Edit:
     @property
     def diff(self) -> str:
         """Unified diff; empty when nothing changes. May show what else stands nearby: redact it."""
-        lines = (_shown_lines(self.before), _shown_lines(self.after))
+        lines = (self.before.splitlines(), self.after.splitlines())
         return "\n".join(difflib.unified_diff(*lines, "config.yaml (before)", "config.yaml (after)", lineterm=""))
 
 
@@ -190,15 +187,8 @@ def _change(text: str, scope: str, entry: config.PatchEntry, key: str, image: st
     expected = goyaml.parse(text).value
     expected[config.list_key(expected)][entry.number - 1][key_node.value] = image
     start, end = value_region(text, key_node, value_node)
-    replacements = [Splice(start, end, _like(text[start:end], image)), Splice(start, end, json.dumps(image))]
+    replacements = [Splice(start, end, quoted_like(text[start:end], image)), Splice(start, end, json.dumps(image))]
     return _first_proven(text, replacements, expected, unchanged)
-
-
-def _like(old: str, image: str) -> str:
-    """The image, quoted as the old value was."""
-    if old[:1] == "'":
-        return f"'{image}'"
-    return json.dumps(image) if old[:1] == '"' or not _is_plain(image) else image
 
 
 def _add(text: str, scope: str, value: dict[str, Any], at: int, key: str, image: str) -> Edit:
@@ -209,101 +199,18 @@ def _add(text: str, scope: str, value: dict[str, Any], at: int, key: str, image:
     entries = expected.get(name) or []
     expected[name] = [*entries[:at], value, *entries[at:]]
     planned = Edit(scope, image, key, at + 1, True, text, text)
-    return _first_proven(text, _places(text, value, at), expected, planned)
+    return _first_proven(text, places(text, LIST, value, at), expected, planned)
 
 
-def _places(text: str, value: dict[str, Any], at: int) -> Iterator[Splice]:
-    """Ways to write the entry into the text, the nicest first."""
-    tree = Tree.of(text)
-    flow = f"[{_flow(value)}]"
-    if tree.root is None:
-        yield tree.append_line(len(text), f"{LIST}:", *_block(value, 2, 4))
-        return
-    if isinstance(tree.root, yaml.ScalarNode):
-        lines = tree.newline.join([f"{LIST}:", *_block(value, 2, 4)])
-        yield Splice(tree.root.start_mark.index, tree.root.end_mark.index, lines)
-        return
-    assert isinstance(tree.root, yaml.MappingNode)
-    found = tree.pair(tree.root, LIST)
-    if found is None and tree.root.flow_style:
-        yield tree.into_flow(tree.root, f"{LIST}: {flow}")
-    elif found is None:
-        column = tree.root.start_mark.column
-        yield tree.append_line(tree.end(tree.root), *_indented(column, f"{LIST}:", *_block(value, 2, 4)))
-    elif isinstance(found[1], yaml.SequenceNode) and found[1].flow_style:
-        items = found[1].value
-        if at == 0 and items:
-            yield Splice(items[0].start_mark.index, items[0].start_mark.index, f"{_flow(value)}, ")
-        else:
-            yield tree.into_flow(found[1], _flow(value))
-    elif isinstance(found[1], yaml.SequenceNode):
-        yield from _into_block(tree, found[0], found[1], value, at)
-    elif tree.root.flow_style:
-        start, end = value_region(text, *found)
-        yield Splice(start, end, flow if text[start - 1 : start].isspace() else f" {flow}")
-    else:
-        column = found[0].start_mark.column + 2
-        yield tree.replace_null(found[0], found[1], _block(value, column, column + 2))
-
-
-def _into_block(tree: Tree, key: yaml.Node, items: yaml.Node, value: dict[str, Any], at: int) -> Iterator[Splice]:
-    dash = items.start_mark.column
-    inner = next((i.start_mark.column for i in items.value if isinstance(i, yaml.MappingNode)), dash + 2)
-    lines = _block(value, dash, inner if inner > dash + 1 else dash + 2)
-    if at == 0:
-        yield tree.append_line(key.end_mark.index, *lines)
-        yield tree.before_line(items.start_mark.index, *lines)
-    else:
-        yield tree.append_line(tree.end(items), *lines)
-        yield tree.before_line(items.end_mark.index, *lines)
-
-
-def _block(value: dict[str, Any], dash: int, inner: int) -> list[str]:
-    """An entry in block style, its dash and its keys at the given columns."""
-    lines = []
-    for name, item in value.items():
-        if isinstance(item, dict):
-            lines += [f"{name}:", *(f"  {k}: {_scalar(v)}" for k, v in item.items())]
-        else:
-            lines.append(f"{name}: {_scalar(item)}")
-    indented = [" " * inner + line for line in lines]
-    indented[0] = " " * dash + "-" + " " * (inner - dash - 1) + lines[0]
-    return indented
-
-
-def _flow(value: dict[str, Any]) -> str:
-    parts = (f"{k}: {_flow(v) if isinstance(v, dict) else json.dumps(v)}" for k, v in value.items())
-    return "{" + ", ".join(parts) + "}"
-
-
-def _indented(column: int, *lines: str) -> list[str]:
-    return [" " * column + line for line in lines]
-
-
-def _scalar(text: str) -> str:
-    return text if _is_plain(text) else json.dumps(text)
-
-
-def _is_plain(text: str) -> bool:
-    return bool(_PLAIN.match(text)) and not text.endswith(":") and goyaml.resolve(text) == text
-
-
-def _first_proven(text: str, splices: Iterator[Splice] | list[Splice], expected: Any, planned: Edit) -> Edit:
+def _first_proven(text: str, splices: Iterable[Splice], expected: Any, planned: Edit) -> Edit:
     """The first way of writing that yields exactly the expected data."""
     for splice in splices:
         after = splice.apply(text)
         try:
             if goyaml.parse(after).value == expected:
                 config.load(after)
-                return Edit(
-                    **{
-                        **planned.__dict__,
-                        "after": after,
-                        "start": splice.start,
-                        "removed": text[splice.start : splice.end],
-                        "inserted": splice.text,
-                    }
-                )
+                removed = text[splice.start : splice.end]
+                return replace(planned, after=after, start=splice.start, removed=removed, inserted=splice.text)
         except ConfigInvalid:
             continue
     raise _unsafe(
@@ -316,7 +223,3 @@ def _unsafe(why: str) -> ConfigInvalid:
         f"config.yaml cannot be edited safely: {why}",
         f"Add the entry to {LIST} by hand, or write config.yaml in plain block style.",
     )
-
-
-def _shown_lines(text: str) -> list[str]:
-    return text.splitlines()
