@@ -77,6 +77,18 @@ def prepare_create(resource: Resource, obj: Obj) -> None:
             obj.pop("status", None)
     if resource.storage == "/namespaces":
         obj.setdefault("spec", {})["finalizers"] = ["kubernetes"]
+    if resource.storage == "batch/jobs" and not obj["spec"].get("manualSelector"):
+        _select_own_pods(obj)
+
+
+def _select_own_pods(job: Obj) -> None:
+    """A Job selects its Pods by its own uid, under old and new label names."""
+    uid, name = job["metadata"]["uid"], job["metadata"]["name"]
+    own = {"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name}
+    own |= {"controller-uid": uid, "job-name": name}
+    meta = job["spec"]["template"].setdefault("metadata", {})
+    meta["labels"] = {**(meta.get("labels") or {}), **own}
+    job["spec"].setdefault("selector", {}).setdefault("matchLabels", {})["batch.kubernetes.io/controller-uid"] = uid
 
 
 def prepare_update(resource: Resource, new: Obj, old: Obj, subresource: str = "") -> Obj:

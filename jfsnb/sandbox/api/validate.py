@@ -6,6 +6,7 @@ Own code: a JSON Schema library would neither drop unknown fields nor word its f
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from jfsnb.sandbox.api.resources import Resource
@@ -125,7 +126,8 @@ def check_spec(resource: Resource, obj: Obj) -> None:
 def _workload_causes(spec: Obj) -> list[Cause]:
     template = spec.get("template") or {}
     selector = spec.get("selector")
-    causes = _pod_causes(template.get("spec") or {}, "spec.template.spec")
+    claims = [t["metadata"].get("name") for t in spec.get("volumeClaimTemplates") or ()]
+    causes = _pod_causes(template.get("spec") or {}, "spec.template.spec", claims)
     if not selector:
         causes.append(Cause("FieldValueRequired", "Required value", "spec.selector"))
         return causes
@@ -136,7 +138,8 @@ def _workload_causes(spec: Obj) -> list[Cause]:
     return causes
 
 
-def _pod_causes(spec: Obj, path: str) -> list[Cause]:
+def _pod_causes(spec: Obj, path: str, claims: Iterable[str] = ()) -> list[Cause]:
+    """What is wrong with a Pod's spec; ``claims`` are volumes that a StatefulSet adds to it later."""
     causes = []
     containers = spec.get("containers") or []
     if not containers:
@@ -149,7 +152,7 @@ def _pod_causes(spec: Obj, path: str) -> list[Cause]:
     for field, group in (("initContainers", spec.get("initContainers") or []), ("containers", containers)):
         for number, container in enumerate(group):
             at = f"{path}.{field}[{number}]"
-            causes += _container_causes(container, at, volumes, seen)
+            causes += _container_causes(container, at, [*volumes, *claims], seen)
     return causes
 
 
