@@ -156,7 +156,7 @@ def apply(
         raise _conflict(conflicts)
     owned_by_others = {p for e in others for p in from_fields_v1(e["fieldsV1"])}
     result: Obj = _merge(base, applied, schema)
-    for path in sorted(before - wanted, key=len, reverse=True):
+    for path in sorted(before - wanted, key=len):  # a list element goes before the fields that name it
         if path not in owned_by_others and not any(p[: len(path)] == path for p in wanted | owned_by_others):
             _delete(result, schema, path)
     taken = {p for p, _ in conflicts}
