@@ -130,3 +130,14 @@ def test_the_report_command_needs_a_folder(tmp_path):
     (tmp_path / "outputs").mkdir()
     assert call("report", "r9").exit_code == 2
     assert call("report").exit_code == 0
+
+
+def test_lab_becomes_jupyterlab_on_the_notebooks_and_asks_nobody_outside(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(os, "execve", lambda path, words, environment: started.append((words, environment)))
+    result = call("lab", "--cluster", "prod", "--no-browser", "--port", "8888")
+    ((words, environment),) = started
+    assert result.exit_code == 0
+    assert any(word.endswith("/notebooks") for word in words)
+    assert {"--no-browser", "--ServerApp.port=8888", "--ServerApp.ip=127.0.0.1", "--LabApp.news_url=None"} <= set(words)
+    assert environment["JFSNB_OUTPUTS"] == str(tmp_path / "outputs")

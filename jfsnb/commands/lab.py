@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -15,10 +14,15 @@ from jfsnb.commands.sandbox import describe
 from jfsnb.settings import Settings
 
 ADDRESS = "127.0.0.1"
+#: JupyterLab asks nobody outside for news and updates.
+QUIET = [
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+]
 
 
-def lab(options: Mapping[str, Any], port: int | None, no_browser: bool) -> int:
-    """Run JupyterLab until it ends; returns its exit code.
+def lab(options: Mapping[str, Any], port: int | None, no_browser: bool) -> NoReturn:
+    """Become JupyterLab: this very process, so that the sandbox, whose owner it is, ends when JupyterLab does.
 
     Args:
         options: parameters; ``cluster`` other than ``sandbox`` starts no sandbox.
@@ -34,12 +38,9 @@ def lab(options: Mapping[str, Any], port: int | None, no_browser: bool) -> int:
         click.echo(describe(lifecycle.ensure(name, owner_pid=os.getpid())))
         environment["JFSNB_SANDBOX"] = name
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.ip={ADDRESS}", f"--ServerApp.root_dir={NOTEBOOKS}"]
+    command += QUIET
     command += [f"--ServerApp.port={port}"] if port else []
     command += ["--no-browser"] if no_browser else []
     command += ["--allow-root"] if os.getuid() == 0 else []
-    process = subprocess.Popen(command, env=environment)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # JupyterLab asks for a second Ctrl-C itself
+    sys.stdout.flush()
+    os.execve(command[0], command, environment)
