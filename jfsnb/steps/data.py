@@ -20,11 +20,12 @@ from jfsnb.steps.serving import Smoked, smoked
 
 MOUNT = "/jfs"
 ACCESS_SECONDS, TIMED_OUT = 3, 124
-#: The app Pod writes until the line was seen (or 40 times). The shell reads the log byte by byte, which is what makes
-#: it come at once: a larger read is answered only after a second.
+#: The app Pod makes the file anew until its line was seen (or 40 times), so that a reader who comes late sees a later
+#: one. The shell reads the log byte by byte, which is what makes it come at once: a larger read is answered only after
+#: a second.
 WRITE = """
 for i in $(seq 40); do
-  echo "$i" > "$1/$2"
+  rm -f "$1/$2"; echo "$i" > "$1/$2"
   [ -e "$1/$2.seen" ] && break
   sleep 0.05
 done
