@@ -257,7 +257,7 @@ class EventRecorder:
     def __init__(self, api: ApiClient, component: str, host: str = "") -> None:
         self.api, self.component, self.host = api, component, host
         self._seen: dict[tuple[str, ...], Obj] = {}
-        self._queue: asyncio.Queue[tuple[str, Obj, bool]] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[str, Obj, Obj | None]] = asyncio.Queue()
         self._writer: asyncio.Task[None] | None = None
 
     def event(
@@ -304,7 +304,7 @@ class EventRecorder:
             else:
                 patch = {"count": known["count"] + 1, "lastTimestamp": stamp}
             known.update(patch)
-            self._put(f"/api/v1/namespaces/{namespace}/events/{known['metadata']['name']}", patch, False)
+            self._put(f"/api/v1/namespaces/{namespace}/events", known, patch)
             return
         name = f"{meta['name']}.{time.time_ns():x}"
         body: Obj = {
@@ -338,23 +338,31 @@ class EventRecorder:
         self._seen[identity] = body
         if len(self._seen) > 4096:
             self._seen.pop(next(iter(self._seen)))
-        self._put(f"/api/v1/namespaces/{namespace}/events", body, True)
+        self._put(f"/api/v1/namespaces/{namespace}/events", body, None)
 
-    def _put(self, path: str, body: Obj, create: bool) -> None:
-        self._queue.put_nowait((path, body, create))
+    def _put(self, path: str, event: Obj, patch: Obj | None) -> None:
+        self._queue.put_nowait((path, event, patch))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
         while not self._queue.empty():
-            path, body, create = self._queue.get_nowait()
+            path, event, patch = self._queue.get_nowait()
             try:
-                if create:
-                    await self.api.create(path, body)
-                else:
-                    await self.api.patch(path, body)
+                if patch is None or not await self._count(f"{path}/{event['metadata']['name']}", patch):
+                    await self.api.create(path, event)
             except (ApiError, aiohttp.ClientError, OSError, TimeoutError):
                 continue  # events are a courtesy: losing one must not stop a controller
+
+    async def _count(self, path: str, patch: Obj) -> bool:
+        """Bring an event up to date; False when it has been forgotten meanwhile."""
+        try:
+            await self.api.patch(path, patch)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
 
 
 def _dumps(value: Any) -> str:

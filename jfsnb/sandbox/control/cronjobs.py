@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jfsnb.sandbox.client import ApiError
 from jfsnb.sandbox.control.cron import Schedule
@@ -55,7 +55,13 @@ class CronJobs(PodOwner):
         if cron_job is None or deleting(cron_job):
             return None
         await self._tidy(cron_job)
-        run, following = due(cron_job, now)
+        try:
+            run, following = due(cron_job, now)
+        except (ValueError, ZoneInfoNotFoundError) as error:
+            schedule = cron_job["spec"]["schedule"]
+            words = f'unparseable schedule: "{schedule}" : {error}'
+            self.events.event(cron_job, "Warning", "UnparseableSchedule", words)
+            return None
         started = None
         if run is not None and not spec_of(cron_job).get("suspend"):
             started = await self._start(cron_job, run)

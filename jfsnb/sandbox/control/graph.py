@@ -19,6 +19,16 @@ from jfsnb.sandbox.control.objects import Key, Obj
 #: Kept out, as by the real garbage collector: many, short-lived, and owned by nobody.
 IGNORED = {("", "events"), ("events.k8s.io", "events")}
 RETRY_SECONDS = 0.5
+KEPT = {
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "ownerReferences",
+    "finalizers",
+}
 NEEDED = {"delete", "list", "watch"}
 
 
@@ -80,11 +90,11 @@ async def discover(api: ApiClient) -> list[Kind]:
 
 def metadata_only(obj: Obj) -> Obj:
     """What is kept of an object in the cache of an informer that only the graph reads."""
-    return {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": obj["metadata"]}
+    return {"metadata": {k: v for k, v in obj["metadata"].items() if k in KEPT}}
 
 
 class MetadataInformer(SharedInformer):
-    """An informer that forgets everything but the metadata."""
+    """An informer that forgets everything but the metadata that matters for deletion."""
 
     async def _apply(self, kind: str, obj: Obj) -> None:
         await super()._apply(kind, metadata_only(obj))

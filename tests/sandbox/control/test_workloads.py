@@ -91,6 +91,31 @@ def test_recreate_never_runs_old_and_new_together(plane, apps, pods):
     assert {"one", "two"} not in together and {"two"} in together
 
 
+def test_a_rollout_that_makes_no_progress_is_given_up_but_goes_on_when_it_can(plane, apps, pods):
+    body = workload("d", 1, progressDeadlineSeconds=1)
+    body["spec"]["template"]["metadata"] = {"labels": {"app": "d", "pretend": "Pending"}}
+    plane.post(f"{apps}/deployments", body)
+
+    def given_up(deployment):
+        conditions = {c["type"]: (c["status"], c["reason"]) for c in deployment["status"].get("conditions", [])}
+        return conditions.get("Progressing") == ("False", "ProgressDeadlineExceeded")
+
+    plane.until_one(f"{apps}/deployments/d", given_up)
+    plane.patch(f"{apps}/deployments/d", {"spec": {"template": {"metadata": {"labels": {"pretend": "Running"}}}}})
+    done = plane.until_one(f"{apps}/deployments/d", rolled_out)
+    assert not given_up(done)
+
+
+def test_a_forgotten_event_is_written_again(plane, ns, pods):
+    spec = template({}, nodeSelector={"event": ns})["spec"]
+    plane.post(pods, {"metadata": {"name": "p"}, "spec": spec})
+    event = plane.event(ns, "p", "FailedScheduling")
+    plane.delete(f"/api/v1/namespaces/{ns}/events/{event['metadata']['name']}")
+    plane.patch("/api/v1/nodes/live", {"metadata": {"labels": {"other": ns}}})
+    again = plane.event(ns, "p", "FailedScheduling")
+    assert again["message"] == event["message"] and again["series"]["count"] == 2
+
+
 def test_scaling_down_and_deleting_takes_the_pods_away(plane, apps, pods):
     plane.post(f"{apps}/deployments", workload("d", 3))
     plane.until_one(f"{apps}/deployments/d", rolled_out)
