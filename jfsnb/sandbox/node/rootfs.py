@@ -21,19 +21,19 @@ LINKS = 40
 Spec = dict[str, Any]
 
 
-def build(spec: Spec, farms: dict[str, str]) -> str:
+def build(spec: Spec, shadows: dict[str, str]) -> str:
     """Mount everything below one directory of the node.
 
     Args:
-        spec: see ``Runtime._describe``.
-        farms: directories of the userland that the image adds files to -> their shadow (see ``shadow``).
+        spec: see ``ContainerSpec.describe``.
+        shadows: directories of the userland that the image adds files to -> their shadow (see ``shadow``).
 
     Returns:
         The directory that is to become the container's root.
     """
     root = noderoot.CONTAINER
     linux.mount("root", root, "tmpfs", 0, "mode=755")
-    _mount_userland(root, farms)
+    _mount_userland(root, shadows)
     for name in DIRECTORIES:
         os.makedirs(f"{root}/{name}", exist_ok=True)
     for name in ("var/tmp", "var/log", "var/lib", "var/cache", "run/lock"):
@@ -46,7 +46,7 @@ def build(spec: Spec, farms: dict[str, str]) -> str:
     noderoot.mount_devices(f"{root}/dev", "/dev", fuse=spec["privileged"])
     _write_etc(root, spec["hostname"])
     for file in spec["files"]:
-        if os.path.dirname(file["target"]) not in farms:
+        if os.path.dirname(file["target"]) not in shadows:
             place(file, root)
     for mount in sorted(spec["mounts"], key=lambda m: m["target"].rstrip("/").count("/")):
         _mount(root, mount)
@@ -134,16 +134,16 @@ def make_mount_point(target: str, directory: bool) -> None:
         pass
 
 
-def _mount_userland(root: str, farms: dict[str, str]) -> None:
+def _mount_userland(root: str, shadows: dict[str, str]) -> None:
     for name in noderoot.USERLAND:
-        if f"/{name}" in farms:
+        if f"/{name}" in shadows:
             os.mkdir(f"{root}/{name}")
         elif os.path.islink(f"/{name}"):
             os.symlink(os.readlink(f"/{name}"), f"{root}/{name}")
         elif os.path.isdir(f"/{name}"):
             os.mkdir(f"{root}/{name}")
             linux.bind(f"/{name}", f"{root}/{name}")
-    for directory, made in farms.items():
+    for directory, made in shadows.items():
         linux.bind(made, root + directory)
 
 

