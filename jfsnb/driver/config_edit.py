@@ -124,6 +124,9 @@ def _foreign_change(edit: Edit) -> ConflictError:
 
 def _moved_to(current: str, edit: Edit) -> int | None:
     """Where the inserted text stands in a text that others have changed elsewhere; None when it does not."""
+    whole_lines = edit.inserted.endswith("\n") and ("\n" + edit.after)[edit.start] == "\n"
+    if whole_lines and ("\n" + current).count("\n" + edit.inserted) == 1:
+        return ("\n" + current).index("\n" + edit.inserted)
     old, new = edit.after.splitlines(keepends=True), current.splitlines(keepends=True)
     first = edit.after.count("\n", 0, edit.start)
     last = edit.after.count("\n", 0, max(edit.start, edit.start + len(edit.inserted) - 1))
