@@ -48,6 +48,7 @@ CE_MOUNT = "/bin/mount.juicefs"
 EE_CLIENT = "/usr/bin/juicefs"
 EE_MOUNT = "/sbin/mount.juicefs"
 
+_KEY_LENGTH = 63
 _TARGET = re.compile(r"^(?P<root>/.*)?/pods/(?P<uid>[^/]+)/volumes/kubernetes\.io~csi/(?P<pv>[^/]+)/mount$")
 
 
@@ -68,7 +69,7 @@ class Reference:
 
 def reference_key(target: str) -> str:
     """Key of the annotation that says: this target path uses this Mount Pod (§1.10)."""
-    return ("juicefs-" + hashlib.sha256(target.encode()).hexdigest())[:63]
+    return ("juicefs-" + hashlib.sha256(target.encode()).hexdigest())[:_KEY_LENGTH]
 
 
 def target_path(pod_uid: str, pv_name: str, kubelet_root: str = "/var/lib/kubelet") -> str:
@@ -84,7 +85,7 @@ def parse_target(target: str) -> tuple[str, str] | None:
 
 def is_reference(key: str, value: str) -> bool:
     """Whether the driver counts this annotation as a reference: its key is the key of its value (§1.10)."""
-    return key == reference_key(value)
+    return len(key) == _KEY_LENGTH and key == reference_key(value)
 
 
 def parse_reference(key: str, value: str) -> Reference | None:
