@@ -51,8 +51,9 @@ EXPECTED_LINES = (
     "All tests passed. Keeping container alive...",
 )
 _JUICEFS_TYPES = ("fuse.juicefs", "juicefs")
-_MADE = re.compile(r"\b(?:create|mknod) \(.*OK \((\d+),")
-_WRITTEN = re.compile(r"\bwrite \((\d+),[^)]*\): OK")
+#: Clients before 1.2 write ``create (…): OK (inode,…``, later ones ``create (…): (inode,…) - OK``.
+_MADE = re.compile(r"\b(?:create|mknod) \(.*?\):(?=.*\bOK\b) (?:OK )?\((\d+),")
+_WRITTEN = re.compile(r"\bwrite \((\d+),[^)]*\)(?=.*\bOK\b)")
 _STALE = re.compile(r"Transport endpoint is not connected|Input/output error|Stale file handle", re.IGNORECASE)
 
 

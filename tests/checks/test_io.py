@@ -71,12 +71,16 @@ def test_nonce(sha, written, read, verdict):
 LOOKUP = "2026.11.25 01:49:25.089832 [uid:0,gid:0,pid:0] lookup (1,smoke-nonce-x): no such file or directory <0.0002>"
 CREATE = "2026.11.25 01:49:25.107556 [uid:0] create (1,smoke-nonce-x,-rw-r--r--:0100644): OK (2,[-rw-r--r--]) [fh:2]"
 WRITE = "2026.11.25 01:49:25.107752 [uid:0,gid:0,pid:0] write (2,6,0): OK <0.000040>"
+NEWER_CREATE = "2025.11.25 01:49:25.1 [uid:0] create (1,smoke-nonce-x,-rw-r--r--:0100644): (2,[-rw-r--r--]) [fh:2] - OK"
+NEWER_WRITE = "2025.11.25 01:49:25.107752 [uid:0,gid:0,pid:0] write (2,6,0,2) - OK <0.000040>"
 
 
 @pytest.mark.parametrize(
     "lines,verdict",
     [
         ([LOOKUP, CREATE, WRITE], Verdict.PASS),
+        ([LOOKUP, NEWER_CREATE, NEWER_WRITE], Verdict.PASS),
+        ([LOOKUP, NEWER_CREATE.replace("- OK", "- permission denied"), NEWER_WRITE], Verdict.WARN),
         ([LOOKUP, CREATE, WRITE.replace("(2,", "(3,")], Verdict.WARN),  # somebody else's write
         ([LOOKUP, CREATE, WRITE.replace("OK", "input/output error")], Verdict.WARN),
         ([LOOKUP], Verdict.WARN),
