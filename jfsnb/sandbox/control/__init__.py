@@ -22,6 +22,7 @@ from jfsnb.sandbox.control.daemonsets import DaemonSets
 from jfsnb.sandbox.control.deployments import Deployments
 from jfsnb.sandbox.control.disruption import DisruptionBudgets
 from jfsnb.sandbox.control.endpoints import Endpoints
+from jfsnb.sandbox.control.ephemeral import EphemeralVolumes
 from jfsnb.sandbox.control.expiry import EventExpiry
 from jfsnb.sandbox.control.garbage import GarbageCollector
 from jfsnb.sandbox.control.graph import Graph
@@ -48,6 +49,7 @@ async def run_control(kubeconfig: Path, stop: asyncio.Event) -> None:
             NamespaceDefaults(cluster, cluster_ca(kubeconfig)),
             Scheduler(cluster),
             VolumeBinder(cluster),
+            EphemeralVolumes(cluster),
             Protection(cluster),
             DaemonSets(cluster),
             ReplicaSets(cluster),

@@ -88,9 +88,8 @@ class GarbageCollector(Controller):
         for reference in node.owners:
             owner = self.graph.nodes.get(reference["uid"])
             if owner is not None and owner.key[0] not in ("", node.key[0]):
-                owner = None  # an owner in another namespace does not count
-                self._absent.add(f"{node.uid}<-{reference['uid']}")
-                result.gone.append(reference)
+                self._complain(node, reference)
+                (result.gone if node.key[0] else result.alive).append(reference)
             elif owner is None and await self._is_absent(node, reference):
                 result.gone.append(reference)
             elif owner is not None and owner.deleting and FOREGROUND in owner.finalizers:
@@ -99,14 +98,25 @@ class GarbageCollector(Controller):
                 result.alive.append(reference)
         return result
 
+    def _complain(self, node: Node, reference: Obj) -> None:
+        """An owner in another namespace does not count; that of a cluster-scoped object is not even looked at."""
+        namespace, name = node.key
+        about = {
+            "apiVersion": node.kind.group_version,
+            "kind": node.kind.kind,
+            "metadata": {"namespace": namespace, "name": name, "uid": node.uid, "resourceVersion": node.version},
+        }
+        owner = f"{reference['apiVersion']}/{reference['kind']}, namespace: {namespace}, name: {reference['name']}"
+        words = f'ownerRef [{owner}, uid: {reference["uid"]}] does not exist in namespace "{namespace}"'
+        self.events.event(about, "Warning", "OwnerRefInvalidNamespace", words)
+
     async def _is_absent(self, node: Node, reference: Obj) -> bool:
         """Ask the API server itself: the graph may not have seen the owner yet."""
-        uid = reference["uid"]
-        if uid in self._absent:
-            return True
-        kind = self.graph.kind_of(reference)
+        uid, kind = reference["uid"], self.graph.kind_of(reference)
         if kind is None or (kind.namespaced and not node.key[0]):
             return False  # nothing that can be looked up: leave the object alone
+        if uid in self._absent:
+            return True
         try:
             found = await self.cluster.api.get(f"{kind.collection(node.key[0])}/{reference['name']}")
         except ApiError as error:

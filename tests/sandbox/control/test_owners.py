@@ -68,6 +68,27 @@ def test_a_recreated_owner_is_another_owner(plane, cms):
     assert plane.exists(f"{cms}/owner")
 
 
+def test_an_owner_in_another_namespace_does_not_count(plane, ns, cms):
+    elsewhere = plane.namespace()
+    owner = plane.post(f"/api/v1/namespaces/{elsewhere}/configmaps", cm("owner"))
+    plane.post(cms, cm("child", owner))
+    plane.until_gone(f"{cms}/child")
+    assert 'does not exist in namespace "' in plane.event(ns, "child", "OwnerRefInvalidNamespace")["message"]
+    plane.delete(f"/api/v1/namespaces/{elsewhere}")
+
+
+def test_a_cluster_scoped_object_outlives_a_namespaced_owner(plane, ns, cms):
+    owner = plane.post(cms, cm("owner"))
+    volume = cm(f"pv-{ns}", owner)
+    volume["spec"] = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/tmp"}}
+    plane.post("/api/v1/persistentvolumes", volume)
+    plane.delete(f"{cms}/owner")
+    plane.post(cms, cm("stray", GONE))
+    plane.until_gone(f"{cms}/stray")  # the collector has been at work since
+    assert "deletionTimestamp" not in plane.get(f"/api/v1/persistentvolumes/pv-{ns}")["metadata"]
+    plane.delete(f"/api/v1/persistentvolumes/pv-{ns}")
+
+
 def test_a_namespace_waits_for_what_has_finalizers_and_says_so(plane):
     name = plane.namespace()
     path, cms = f"/api/v1/namespaces/{name}", f"/api/v1/namespaces/{name}/configmaps"

@@ -250,6 +250,35 @@ def test_a_finished_job_goes_after_its_time_to_live(plane, ns):
     plane.until_gone(f"{jobs}/j")
 
 
+def test_a_suspended_job_has_no_pods_until_it_is_resumed(plane, ns, pods):
+    jobs = f"/apis/batch/v1/namespaces/{ns}/jobs"
+    plane.post(jobs, job("j", "Succeeded", suspend=True))
+    waiting = plane.until_one(f"{jobs}/j", ended("Suspended"))
+    assert "startTime" not in waiting["status"] and not plane.items(pods)
+    plane.patch(f"{jobs}/j", {"spec": {"suspend": False}})
+    done = plane.until_one(f"{jobs}/j", ended("Complete"))
+    assert done["status"]["startTime"] and not ended("Suspended")(done)
+
+
+def test_an_indexed_job_runs_each_index_once(plane, ns, pods):
+    jobs = f"/apis/batch/v1/namespaces/{ns}/jobs"
+    plane.post(jobs, job("j", "Succeeded", completions=3, parallelism=3, completionMode="Indexed"))
+    plane.until_one(f"{jobs}/j", ended("Complete"))
+    indexes = [p["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] for p in plane.items(pods)]
+    assert sorted(indexes) == ["0", "1", "2"]
+
+
+def test_an_ephemeral_volume_gets_a_claim_that_goes_with_its_pod(plane, ns, pods):
+    claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": "none", "resources": {"requests": {"storage": "1"}}}
+    volume = {"name": "v", "ephemeral": {"volumeClaimTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": claim}}}
+    plane.post(pods, {"metadata": {"name": "p"}, "spec": {**template({})["spec"], "volumes": [volume]}})
+    path = f"/api/v1/namespaces/{ns}/persistentvolumeclaims/p-v"
+    made = plane.until_one(path, bool)
+    assert made["metadata"]["labels"] == {"a": "b"} and made["metadata"]["ownerReferences"][0]["kind"] == "Pod"
+    plane.delete(f"{pods}/p")
+    plane.until_gone(path)
+
+
 def test_a_service_has_the_addresses_of_its_ready_pods(plane, ns, apps):
     plane.post(
         f"/api/v1/namespaces/{ns}/services",
