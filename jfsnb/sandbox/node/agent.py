@@ -10,12 +10,12 @@ namespaces, watches the process that started it: a forked worker of that process
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +32,8 @@ class Agent:
         self.own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY)
         self.processes: dict[int, str] = {}  # pid -> process id
         self.containers: dict[str, tuple[int, Request]] = {}  # container id -> pid of its first process, its spec
-        self.shadows: dict[tuple[str, str], str] = {}
+        self.shadows: dict[tuple[str, str], str] = {}  # image id, directory -> its shadow
+        self.numbers = itertools.count()
 
     def serve(self) -> None:
         """Until the runtime closes its end."""
@@ -127,8 +128,7 @@ class Agent:
         for directory, files in rootfs.needs_shadow(request["files"]).items():
             key = (request["image"], directory)
             if key not in self.shadows:
-                target = tempfile.mkdtemp(prefix="shadow-", dir=noderoot.PRIVATE)
-                os.chmod(target, 0o755)
+                target = f"{noderoot.PRIVATE}/shadows/{next(self.numbers)}"
                 rootfs.shadow(directory, files, target)
                 self.shadows[key] = target
             found[directory] = self.shadows[key]

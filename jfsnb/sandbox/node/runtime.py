@@ -91,8 +91,10 @@ class Runtime:
             ready = await asyncio.wait_for(self._ready, START_SECONDS)
             if ready["event"] == "failed":
                 raise SandboxError(f"node {node} cannot be made: {ready['error']} ({ready['path']})", HINT)
-        except BaseException:
+        except BaseException as error:
             await self.close()
+            if isinstance(error, OSError):
+                raise SandboxError(f"node {node} cannot be made: its agent ended ({error})", HINT) from error
             raise
         self.agent_pid = _children(agent.pid)[0]
         return self
