@@ -149,6 +149,19 @@ def test_the_baseline_s_own_image_and_an_unknown_one_do_not_pass(cluster, tmp_pa
     assert (config_of(cluster), left_behind(cluster)) == (config, [])
 
 
+def test_the_investigation_runs_without_a_front_end(sandbox, tmp_path):
+    from jfsnb.commands.run import NOTEBOOKS
+    from jfsnb.report.kernels import Kernels
+    from jfsnb.report.runner import run_notebook
+
+    kernels = Kernels({"JFSNB_HEADLESS": "1", "JFSNB_SANDBOX": "tested"}, NOTEBOOKS, warm_up="")
+    outcome = run_notebook(NOTEBOOKS / "06-investigate.ipynb", tmp_path / "06.ipynb", {}, kernels.take())
+    assert outcome.verdict == "PASS", outcome
+    executed = (tmp_path / "06.ipynb").read_text()
+    assert "songlin-test-pv-wslvif" in executed.replace("<wbr>", "")
+    assert "application/vnd.jupyter.widget-view" not in executed
+
+
 def test_a_run_without_a_sandbox_brings_its_own_and_takes_it_away(sandbox, tmp_path):
     from jfsnb.sandbox import lifecycle
 

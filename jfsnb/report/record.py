@@ -158,6 +158,8 @@ def coverage(settings: Mapping[str, Any], cluster: ClusterFacts, parts: Sequence
         covered.append(f"a real data path (tier full): {cluster.tier_reason}")
     if node:
         covered.append(f"node {node}, claim {smoke['claim']}, volume {smoke['volume']}")
+    if settings["scope"] == "global" and data.get("apply", {}).get("changed"):
+        covered.append("the entry that serves everybody: it was changed for the time of the run (scope global)")
     for name, sentence in (
         ("client", f"which client serves the smoke Pod: {settings['image']}"),
         ("data", "data written by the smoke Pod and read back by another route"),

@@ -125,6 +125,13 @@ def test_what_was_not_covered_names_tier_scope_and_nodes():
     assert "sandbox" not in " ".join(a_record(tier="")["coverage"]["not_covered"])
 
 
+def test_a_global_patch_is_said_to_have_touched_everybody():
+    options = dict(SETTINGS, scope="global")
+    found = record("r1", options, ClusterFacts("ctx"), [RAN], sample.parts(), CLEAN, {"jfsnb": "1"}, TIMES)
+    assert "everybody" in " ".join(found["coverage"]["covered"])
+    assert "canary" not in " ".join(found["coverage"]["not_covered"])
+
+
 def test_the_record_is_what_the_schema_says():
     import jsonschema
 
