@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from jfsnb.report.page import page
+from jfsnb.report.page import page, where_of
 from jfsnb.report.record import SCHEMA_VERSION
 from jfsnb.views import html
 from jfsnb.views.svg import Drawing
@@ -37,7 +37,7 @@ def index_html(runs: Sequence[Mapping[str, Any]], outputs: Path, version: str) -
             **run,
             "chip": Markup(html.chip(run["verdict"])),
             "image": run["settings"]["image"] or "–",
-            "where": " ".join(filter(None, (run["cluster"]["context"], run["cluster"]["tier"]))) or "–",
+            "where": where_of(run),
             "has_report": (outputs / run["run_id"] / "report.html").exists(),
         }
         for run in runs

@@ -63,17 +63,21 @@ def _facts(run: Mapping[str, Any], named: Mapping[str, Mapping[str, Any]]) -> li
     cluster, settings = run["cluster"], run["settings"]
     smoke = (named.get("smoke") or named.get("baseline") or {}).get("data", {})
     levels = named.get("client", {}).get("data", {}).get("levels") or []
-    facts = [
+    return [
         ("image under test", settings["image"] or "not known", True),
         ("client that really ran", html.show(results.running_client(levels)), True),
         ("Mount Pod", html.show(smoke.get("mount_pod")), True),
         ("node", html.show(smoke.get("node")), True),
         ("scope of the patch", settings["scope"], False),
-        ("cluster", f"{cluster['context'] or settings['cluster']} {cluster['server']}".strip(), False),
+        ("cluster", f"{where_of(run)}, Kubernetes {cluster['server'] or 'not reached'}", False),
     ]
-    if cluster["tier"]:
-        facts.append(("sandbox tier", cluster["tier"], False))
-    return facts
+
+
+def where_of(run: Mapping[str, Any]) -> str:
+    """The cluster in a few words: a context, or the sandbox and its tier."""
+    cluster, asked = run["cluster"], run["settings"]["cluster"]
+    name = asked if asked == "sandbox" else cluster["context"] or asked
+    return f"{name}, tier {cluster['tier']}" if cluster["tier"] else str(name)
 
 
 def _checks(parts: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> list[tuple[str, Markup]]:

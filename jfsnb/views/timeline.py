@@ -52,7 +52,7 @@ def timeline(stretches: Sequence[Stretch], title: str = "Where the time went") -
             drawing.text(34, y, stretch.what, "s", room=290)
             drawing.line(340, y + 6, 900, y + 6)
             drawing.rect(x, y - 11, width, 14, "wait" if stretch.waited else "did", 3)
-            drawing.text(x + width + 6, y, f"{stretch.seconds:.1f} s", "s")
+            drawing.text(x + width + 6, y, _length(stretch.seconds), "s")
             y += ROW
     drawing.text(340, y + 4, "0 s", "s")
     drawing.text(900, y + 4, f"{span:.1f} s", "s", "end")
@@ -65,6 +65,10 @@ def _legend(drawing: Drawing) -> None:
     drawing.text(720, 30, "did something", "s")
     drawing.rect(820, 19, 14, 14, "wait", 3)
     drawing.text(840, 30, "waited for something", "s")
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 0.1 else f"{seconds * 1000:.0f} ms"
 
 
 def _time(iso: str) -> float:
