@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from jfsnb.sandbox.api.quantity import value_of
 from jfsnb.sandbox.api.request import Target
 from jfsnb.sandbox.api.status import Cause, forbidden, not_found, qualified
 from jfsnb.sandbox.api.store import Store
@@ -49,6 +50,8 @@ def admit(store: Store, target: Target, obj: Obj) -> None:
     elif kind == "/persistentvolumeclaims":
         _default_class(store, obj)
         _protect(obj, "kubernetes.io/pvc-protection")
+    elif kind == "/services":
+        _cluster_address(store, obj)
     elif kind == "/persistentvolumes":
         _protect(obj, "kubernetes.io/pv-protection")
 
@@ -57,6 +60,37 @@ def _protect(obj: Obj, finalizer: str) -> None:
     finalizers = obj["metadata"].setdefault("finalizers", [])
     if finalizer not in finalizers:
         finalizers.append(finalizer)
+
+
+def _cluster_address(store: Store, service: Obj) -> None:
+    """An address that no other Service has; nobody routes it, for the sandbox's nodes have no kube-proxy."""
+    spec = service["spec"]
+    if spec.get("type") == "ExternalName":
+        return
+    if not spec.get("clusterIP"):
+        taken = {e.obj["spec"].get("clusterIP") for e in store.shelf("/services").range("")}
+        free = (f"10.96.{n // 250}.{n % 250 + 2}" for n in range(60_000))
+        spec["clusterIP"] = next(address for address in free if address not in taken)
+    spec["clusterIPs"] = spec.get("clusterIPs") or [spec["clusterIP"]]
+
+
+def check_resize(store: Store, claim: Obj, old: Obj) -> None:
+    """A bound claim may ask for more where its class allows that.
+
+    Raises:
+        Failure: 403 otherwise.
+    """
+    sizes = [value_of(o["spec"]["resources"]["requests"].get("storage", "0")) or 0 for o in (old, claim)]
+    if sizes[1] <= sizes[0] or (old.get("status") or {}).get("phase") != "Bound":
+        return
+    name = claim["metadata"]["name"]
+    found = store.get("storage.k8s.io/storageclasses", "", claim["spec"].get("storageClassName") or "")
+    if found is None or not found.obj.get("allowVolumeExpansion"):
+        why = (
+            "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must "
+            "support resize"
+        )
+        raise forbidden(f'persistentvolumeclaims "{name}" is forbidden: {why}', name, "", "persistentvolumeclaims")
 
 
 def _default_class(store: Store, claim: Obj) -> None:

@@ -16,8 +16,11 @@ Obj = dict[str, Any]
 MISSING = object()
 
 
-def unprocessable(message: str) -> Failure:
-    return Failure(422, "Invalid", message)
+def unprocessable(why: str) -> Failure:
+    """A real server keeps to itself why a patch cannot be applied; the reason stays in our own traceback."""
+    failure = Failure(422, "Invalid", "the server rejected our request due to an error in our request", {})
+    failure.add_note(why)
+    return failure
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

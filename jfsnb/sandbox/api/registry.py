@@ -12,6 +12,7 @@ from jfsnb.sandbox.api.apply import apply
 from jfsnb.sandbox.api.codec import Report, compiled, decode
 from jfsnb.sandbox.api.defaults import apply_defaults
 from jfsnb.sandbox.api.events import from_request
+from jfsnb.sandbox.api.names import check_name
 from jfsnb.sandbox.api.patch import json_patch, merge_patch, strategic_merge
 from jfsnb.sandbox.api.request import Options, Target
 from jfsnb.sandbox.api.resources import Resource, by_kind, schema_name, schema_of
@@ -22,6 +23,7 @@ from jfsnb.sandbox.api.status import (
     bad_request,
     being_deleted,
     conflict,
+    forbidden,
     invalid,
     not_found,
     stale,
@@ -95,7 +97,7 @@ class Registry:
         if not name and meta.get("generateName"):
             name = meta["name"] = self._generated(target, meta["generateName"])
         apply_defaults(resource, obj)
-        validate.check_name(resource, meta)
+        check_name(resource, meta)
         validate.check_spec(resource, obj)
         existing = self.store.get(resource.storage, target.namespace, name)
         if existing is not None:
@@ -202,6 +204,8 @@ class Registry:
         validate.check_update(resource, new, old)
         if target.subresource != "status":
             validate.check_spec(resource, new)
+            if resource.storage == "/persistentvolumeclaims":
+                admission.check_resize(self.store, new, old)
         owners = old["metadata"].get("managedFields") or []
         given = [] if managed == [{}] else owners if managed is None else managed
         if new == old and given == owners:
@@ -336,6 +340,9 @@ class Registry:
         entry = self.get(target)
         resource, obj = target.resource, entry.obj
         meta = obj["metadata"]
+        if resource.storage == "/namespaces" and target.name in strategy.IMMORTAL:
+            why = "this namespace may not be deleted"
+            raise forbidden(f'namespaces "{target.name}" is forbidden: {why}', target.name, "", "namespaces")
         _check_preconditions(target, options, meta)
         grace = strategy.grace_period(resource, obj, options.grace)
         finalizer = FINALIZERS.get(options.propagation)

@@ -51,6 +51,7 @@ RETURNS_DELETED = {
     "storage.k8s.io/storageclasses",
     "storage.k8s.io/volumeattachments",
 }
+IMMORTAL = ("default", "kube-system", "kube-public")
 INITIAL_STATUS: dict[str, Obj] = {
     "/namespaces": {"phase": "Active"},
     "/persistentvolumeclaims": {"phase": "Pending"},

@@ -1,189 +1,179 @@
-"""Checking bodies against the schemas: unknown fields, wrong types, names, and what may not change.
+"""Rules of single kinds: what an object must have, and what may not change once it exists.
 
-Own code: a JSON Schema library would neither drop unknown fields nor word its findings as the API server does.
+Only rules that clients run into; everything else that the schema allows is accepted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
+import orjson
+
+from jfsnb.sandbox.api.names import metadata_causes
+from jfsnb.sandbox.api.pod_rules import pod_causes, required, unsupported, wrong
+from jfsnb.sandbox.api.quantity import value_of
 from jfsnb.sandbox.api.resources import Resource
 from jfsnb.sandbox.api.status import Cause, Failure, bad_request, invalid
 
 Obj = dict[str, Any]
-SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
-LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
-QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
-PATH_SEGMENT_KINDS = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
-SUBDOMAIN_TEXT = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
-    "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+\Z")
+LARGEST_DATA = 1 << 20
+DATA_KEY_TEXT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
-LABEL_TEXT = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+NO_SOURCE = {
+    "accessModes",
+    "capacity",
+    "claimRef",
+    "mountOptions",
+    "nodeAffinity",
+    "persistentVolumeReclaimPolicy",
+    "storageClassName",
+    "volumeAttributesClassName",
+    "volumeMode",
+}
+MUTABLE_POD_FIELDS = (
+    "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
+    "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
-
-
-def check_name(resource: Resource, meta: Obj) -> None:
-    """Names, labels and annotations of an object that is created.
-
-    Raises:
-        Failure: 422 with a cause for each.
-    """
-    name = meta.get("name") or ""
-    causes = []
-    if not name:
-        causes.append(Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name"))
-    elif resource.kind in PATH_SEGMENT_KINDS:
-        if "/" in name or "%" in name or name in (".", ".."):
-            causes.append(
-                Cause("FieldValueInvalid", f"Invalid value: \"{name}\": may not contain '/'", "metadata.name")
-            )
-    elif resource.kind in ("Namespace", "Service"):
-        if not LABEL.match(name) or len(name) > 63:
-            causes.append(Cause("FieldValueInvalid", f'Invalid value: "{name}": {LABEL_TEXT}', "metadata.name"))
-    elif not SUBDOMAIN.match(name) or len(name) > 253:
-        text = SUBDOMAIN_TEXT if len(name) <= 253 else "must be no more than 253 characters"
-        causes.append(Cause("FieldValueInvalid", f'Invalid value: "{name}": {text}', "metadata.name"))
-    causes += label_causes(meta)
-    if causes:
-        raise invalid(resource.kind, resource.group, name, causes)
-
-
-def label_causes(meta: Obj) -> list[Cause]:
-    causes = []
-    for key, value in (meta.get("labels") or {}).items():
-        value = value or ""
-        if len(value) > 63:
-            causes.append(
-                Cause(
-                    "FieldValueTooLong", f'Invalid value: "{value}": must be no more than 63 bytes', "metadata.labels"
-                )
-            )
-        elif value and not QUALIFIED.match(value):
-            text = (
-                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
-                "and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
-                "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-            )
-            causes.append(Cause("FieldValueInvalid", f'Invalid value: "{value}": {text}', "metadata.labels"))
-        if not _qualified_name(key):
-            causes.append(Cause("FieldValueInvalid", f'Invalid value: "{key}": {KEY_TEXT}', "metadata.labels"))
-    for key in meta.get("annotations") or {}:
-        if not _qualified_name(key):
-            causes.append(Cause("FieldValueInvalid", f'Invalid value: "{key}": {KEY_TEXT}', "metadata.annotations"))
-    return causes
-
-
-KEY_TEXT = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+CLAIM_TEXT = (
+    "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName "
+    "for bound claims"
 )
-
-
-def _qualified_name(key: str) -> bool:
-    prefix, slash, name = key.rpartition("/")
-    return bool(QUALIFIED.match(name)) and len(name) <= 63 and (not slash or bool(SUBDOMAIN.match(prefix.lower())))
 
 
 def check_spec(resource: Resource, obj: Obj) -> None:
-    """The few semantic rules that clients run into; everything else that the schema allows is accepted.
+    """What a kind demands of an object.
 
     Raises:
-        Failure: 422 with a cause for each.
+        Failure: 422 with a cause for each fault.
     """
-    causes: list[Cause] = []
-    if resource.kind == "Pod":
-        causes += _pod_causes(obj.get("spec") or {}, "spec")
-    elif resource.plural in ("daemonsets", "deployments", "statefulsets", "replicasets"):
-        causes += _workload_causes(obj.get("spec") or {})
-    elif resource.kind == "PersistentVolumeClaim":
-        spec = obj.get("spec") or {}
-        if not spec.get("accessModes"):
-            causes.append(
-                Cause("FieldValueRequired", "Required value: at least 1 access mode is required", "spec.accessModes")
-            )
-        if "storage" not in ((spec.get("resources") or {}).get("requests") or {}):
-            causes.append(Cause("FieldValueRequired", "Required value", "spec.resources[storage]"))
-    elif resource.kind == "PersistentVolume":
-        spec = obj.get("spec") or {}
-        if not spec.get("accessModes"):
-            causes.append(Cause("FieldValueRequired", "Required value", "spec.accessModes"))
-        if not spec.get("capacity"):
-            causes.append(Cause("FieldValueRequired", "Required value", "spec.capacity"))
-    elif resource.kind == "StorageClass" and not obj.get("provisioner"):
-        causes.append(Cause("FieldValueRequired", "Required value", "provisioner"))
+    rule = RULES.get(resource.storage)
+    causes = rule(obj) if rule is not None else []
     if causes:
         raise invalid(resource.kind, resource.group, obj["metadata"].get("name", ""), causes)
 
 
-def _workload_causes(spec: Obj) -> list[Cause]:
-    template = spec.get("template") or {}
-    selector = spec.get("selector")
-    claims = [t["metadata"].get("name") for t in spec.get("volumeClaimTemplates") or ()]
-    causes = _pod_causes(template.get("spec") or {}, "spec.template.spec", claims)
+def strict(errors: list[str]) -> Failure:
+    """The refusal of strict field validation."""
+    return bad_request("strict decoding error: " + ", ".join(errors))
+
+
+def _pod(obj: Obj) -> list[Cause]:
+    return pod_causes(obj.get("spec") or {}, "spec")
+
+
+def _workload(obj: Obj) -> list[Cause]:
+    spec = obj.get("spec") or {}
+    template, selector = spec.get("template") or {}, spec.get("selector")
+    pod = template.get("spec") or {}
+    causes = pod_causes(pod, "spec.template.spec")
+    if pod.get("restartPolicy") != "Always":
+        causes.append(unsupported("spec.template.spec.restartPolicy", pod.get("restartPolicy", ""), "Always"))
+    if spec.get("replicas", 0) < 0:
+        causes.append(wrong("spec.replicas", spec["replicas"], "must be greater than or equal to 0"))
     if not selector:
-        causes.append(Cause("FieldValueRequired", "Required value", "spec.selector"))
-        return causes
+        return [*causes, required("spec.selector")]
     labels = (template.get("metadata") or {}).get("labels") or {}
     if any(labels.get(k) != v for k, v in (selector.get("matchLabels") or {}).items()):
-        text = "Invalid value: `selector` does not match template `labels`"
+        text = f"Invalid value: {_json(labels)}: `selector` does not match template `labels`"
         causes.append(Cause("FieldValueInvalid", text, "spec.template.metadata.labels"))
     return causes
 
 
-def _pod_causes(spec: Obj, path: str, claims: Iterable[str] = ()) -> list[Cause]:
-    """What is wrong with a Pod's spec; ``claims`` are volumes that a StatefulSet adds to it later."""
-    causes = []
-    containers = spec.get("containers") or []
-    if not containers:
-        causes.append(Cause("FieldValueRequired", "Required value", f"{path}.containers"))
-    volumes = [v.get("name") for v in spec.get("volumes") or ()]
-    for number, name in enumerate(volumes):
-        if name in volumes[:number]:
-            causes.append(Cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{path}.volumes[{number}].name"))
-    seen: set[str] = set()
-    for field, group in (("initContainers", spec.get("initContainers") or []), ("containers", containers)):
-        for number, container in enumerate(group):
-            at = f"{path}.{field}[{number}]"
-            causes += _container_causes(container, at, [*volumes, *claims], seen)
+def _job(obj: Obj) -> list[Cause]:
+    spec = obj.get("spec") or {}
+    pod = (spec.get("template") or {}).get("spec") or {}
+    causes = pod_causes(pod, "spec.template.spec")
+    if pod.get("restartPolicy") not in ("OnFailure", "Never"):
+        field = "spec.template.spec.restartPolicy"
+        causes.append(unsupported(field, pod.get("restartPolicy", ""), "OnFailure", "Never"))
     return causes
 
 
-def _container_causes(container: Obj, at: str, volumes: list[Any], seen: set[str]) -> list[Cause]:
+def _cron_job(obj: Obj) -> list[Cause]:
+    spec = obj.get("spec") or {}
+    inner = (spec.get("jobTemplate") or {}).get("spec") or {}
+    causes = pod_causes((inner.get("template") or {}).get("spec") or {}, "spec.jobTemplate.spec.template.spec")
+    return causes if spec.get("schedule") else [*causes, required("spec.schedule")]
+
+
+def _claim(obj: Obj) -> list[Cause]:
+    spec = obj.get("spec") or {}
     causes = []
-    name = container.get("name") or ""
-    if not name:
-        causes.append(Cause("FieldValueRequired", "Required value", f"{at}.name"))
-    elif not LABEL.match(name) or len(name) > 63:
-        causes.append(Cause("FieldValueInvalid", f'Invalid value: "{name}": {LABEL_TEXT}', f"{at}.name"))
-    elif name in seen:
-        causes.append(Cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{at}.name"))
-    seen.add(name)
-    if not container.get("image"):
-        causes.append(Cause("FieldValueRequired", "Required value", f"{at}.image"))
-    for number, mount in enumerate(container.get("volumeMounts") or ()):
-        if mount.get("name") not in volumes:
-            causes.append(
-                Cause("FieldValueNotFound", f'Not found: "{mount.get("name")}"', f"{at}.volumeMounts[{number}].name")
-            )
-    for number, variable in enumerate(container.get("env") or ()):
-        if not variable.get("name"):
-            causes.append(Cause("FieldValueRequired", "Required value", f"{at}.env[{number}].name"))
+    if not spec.get("accessModes"):
+        causes.append(required("spec.accessModes", "at least 1 access mode is required"))
+    size = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
+    if size is None:
+        causes.append(required("spec.resources[storage]"))
+    elif (value_of(size) or 0) <= 0:
+        causes.append(wrong("spec.resources[storage]", size, "must be greater than zero"))
     return causes
 
 
-MUTABLE_POD_FIELDS = (
-    "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
-    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
-)
+def _volume(obj: Obj) -> list[Cause]:
+    spec = obj.get("spec") or {}
+    causes = []
+    if not spec.get("accessModes"):
+        causes.append(required("spec.accessModes"))
+    if not spec.get("capacity"):
+        causes.append(required("spec.capacity"))
+    elif set(spec["capacity"]) != {"storage"}:
+        causes.append(unsupported("spec.capacity", _json(spec["capacity"]), "storage"))
+    sources = [k for k in spec if k not in NO_SOURCE]
+    if not sources:
+        causes.append(required("spec", "must specify a volume type"))
+    for extra in sources[1:]:
+        text = "Forbidden: may not specify more than 1 volume type"
+        causes.append(Cause("FieldValueForbidden", text, f"spec.{extra}"))
+    if "csi" in spec:
+        causes += [required(f"spec.csi.{k}") for k in ("driver", "volumeHandle") if not spec["csi"].get(k)]
+    return causes
+
+
+def _storage_class(obj: Obj) -> list[Cause]:
+    return [] if obj.get("provisioner") else [required("provisioner")]
+
+
+def _data(obj: Obj) -> list[Cause]:
+    """ConfigMaps and Secrets: keys that can be file names, and a limit to the whole."""
+    causes, size = [], 0
+    for field in ("data", "binaryData"):
+        for key, text in (obj.get(field) or {}).items():
+            if not DATA_KEY.match(key) or key in (".", ".."):
+                causes.append(wrong(f"{field}[{key}]", key, DATA_KEY_TEXT))
+            size += len(text)
+    if size > LARGEST_DATA:
+        causes.append(Cause("FieldValueTooLong", f"Too long: may not be more than {LARGEST_DATA} bytes", "[]"))
+    return causes
+
+
+def _service(obj: Obj) -> list[Cause]:
+    spec = obj.get("spec") or {}
+    if not spec.get("ports") and spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None":
+        return [required("spec.ports")]
+    return []
+
+
+RULES: dict[str, Callable[[Obj], list[Cause]]] = {
+    "/pods": _pod,
+    "/persistentvolumeclaims": _claim,
+    "/persistentvolumes": _volume,
+    "/configmaps": _data,
+    "/secrets": _data,
+    "/services": _service,
+    "apps/daemonsets": _workload,
+    "apps/deployments": _workload,
+    "apps/replicasets": _workload,
+    "apps/statefulsets": _workload,
+    "batch/jobs": _job,
+    "batch/cronjobs": _cron_job,
+    "storage.k8s.io/storageclasses": _storage_class,
+}
 
 
 def check_update(resource: Resource, new: Obj, old: Obj) -> None:
@@ -192,73 +182,118 @@ def check_update(resource: Resource, new: Obj, old: Obj) -> None:
     Raises:
         Failure: 422.
     """
-    name = new["metadata"].get("name", "")
-    cause: Cause | None = None
-    if resource.kind == "Pod" and _frozen_pod(new["spec"]) != _frozen_pod(old["spec"]):
-        cause = Cause("FieldValueForbidden", MUTABLE_POD_FIELDS, "spec")
-    elif resource.kind in ("ConfigMap", "Secret") and old.get("immutable"):
-        for field in ("data", "binaryData", "immutable"):
-            if new.get(field) != old.get(field):
-                cause = Cause("FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set", field)
-                break
-    elif resource.kind == "PersistentVolumeClaim":
-        cause = _claim_change(new["spec"], old["spec"])
-    elif resource.plural in ("daemonsets", "deployments", "replicasets", "jobs"):
-        if (new.get("spec") or {}).get("selector") != (old.get("spec") or {}).get("selector"):
-            cause = Cause("FieldValueInvalid", "Invalid value: field is immutable", "spec.selector")
-    elif resource.kind == "StorageClass":
-        for field in ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"):
-            if new.get(field) != old.get(field):
-                cause = Cause("FieldValueForbidden", "Forbidden: updates to " + field + " are forbidden.", field)
-    if cause:
-        raise invalid(resource.kind, resource.group, name, [cause])
+    rule = CHANGES.get(resource.storage)
+    causes = rule(new, old) if rule is not None else []
     if old["metadata"].get("deletionTimestamp"):
-        _no_new_finalizers(resource, new, old)
-    causes = label_causes(new["metadata"])
+        causes += _no_new_finalizers(new["metadata"], old["metadata"])
+    causes += metadata_causes(new["metadata"])
     if causes:
-        raise invalid(resource.kind, resource.group, name, causes)
+        raise invalid(resource.kind, resource.group, new["metadata"].get("name", ""), causes)
 
 
-def _no_new_finalizers(resource: Resource, new: Obj, old: Obj) -> None:
-    added = set(new["metadata"].get("finalizers") or ()) - set(old["metadata"].get("finalizers") or ())
-    if added:
-        text = "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
-        text += str(sorted(added))
-        cause = Cause("FieldValueForbidden", text.replace("'", '"'), "metadata.finalizers")
-        raise invalid(resource.kind, resource.group, new["metadata"]["name"], [cause])
+def _no_new_finalizers(new: Obj, old: Obj) -> list[Cause]:
+    added = set(new.get("finalizers") or ()) - set(old.get("finalizers") or ())
+    if not added:
+        return []
+    text = "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+    shown = "[]string{" + ", ".join(f'"{a}"' for a in sorted(added)) + "}"
+    return [Cause("FieldValueForbidden", text + shown, "metadata.finalizers")]
 
 
-def _frozen_pod(spec: Obj) -> Obj:
-    frozen = {
-        k: v
-        for k, v in spec.items()
-        if k not in ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
-    }
+def _pod_change(new: Obj, old: Obj) -> list[Cause]:
+    if _frozen(new["spec"]) == _frozen(old["spec"]):
+        return []
+    return [Cause("FieldValueForbidden", MUTABLE_POD_FIELDS, "spec")]
+
+
+def _frozen(spec: Obj) -> Obj:
+    """A Pod's spec without what may change."""
+    free = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
+    frozen = {k: v for k, v in spec.items() if k not in free}
     for field in ("containers", "initContainers"):
         if field in frozen:
             frozen[field] = [{k: v for k, v in c.items() if k != "image"} for c in frozen[field]]
     return frozen
 
 
-def _claim_change(new: Obj, old: Obj) -> Cause | None:
+def _data_change(new: Obj, old: Obj) -> list[Cause]:
+    if not old.get("immutable"):
+        return []
+    text = "Forbidden: field is immutable when `immutable` is set"
+    fields = [f for f in ("immutable", "data", "binaryData") if new.get(f) != old.get(f)]
+    return [Cause("FieldValueForbidden", text, f) for f in fields]
+
+
+def _secret_change(new: Obj, old: Obj) -> list[Cause]:
+    causes = _data_change(new, old)
+    if new.get("type") != old.get("type"):
+        causes.append(wrong("type", new.get("type", ""), "field is immutable"))
+    return causes
+
+
+def _claim_change(new: Obj, old: Obj) -> list[Cause]:
     """A claim's spec is immutable after creation, except binding it and asking for more."""
-    fixed = {k: v for k, v in old.items() if k not in ("resources", "volumeName", "volumeAttributesClassName")}
-    after = {k: v for k, v in new.items() if k not in ("resources", "volumeName", "volumeAttributesClassName")}
-    bound = bool(old.get("volumeName"))
-    if fixed != after and not (
-        not fixed.get("storageClassName") and {**fixed, "storageClassName": after.get("storageClassName")} == after
-    ):
-        return Cause("FieldValueForbidden", CLAIM_TEXT, "spec")
-    if bound and old.get("volumeName") != new.get("volumeName"):
-        return Cause("FieldValueForbidden", CLAIM_TEXT, "spec")
-    return None
+    free = ("resources", "volumeName", "volumeAttributesClassName")
+    before, after = ({k: v for k, v in o["spec"].items() if k not in free} for o in (old, new))
+    if not before.get("storageClassName"):
+        before["storageClassName"] = after.get("storageClassName")
+        after.setdefault("storageClassName", None)
+    bound = old["spec"].get("volumeName")
+    if before != after or (bound and bound != new["spec"].get("volumeName")):
+        return [Cause("FieldValueForbidden", CLAIM_TEXT, "spec")]
+    sizes = [value_of(o["spec"]["resources"]["requests"].get("storage", "0")) or 0 for o in (old, new)]
+    status = value_of(((old.get("status") or {}).get("capacity") or {}).get("storage", "")) or sizes[0]
+    if sizes[1] < sizes[0] and sizes[1] < status:
+        text = "Forbidden: field can not be less than status.capacity"
+        return [Cause("FieldValueForbidden", text, "spec.resources.requests.storage")]
+    return []
 
 
-CLAIM_TEXT = (
-    "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName "
-    "for bound claims"
-)
+def _volume_change(new: Obj, old: Obj) -> list[Cause]:
+    sources = [{k: v for k, v in o["spec"].items() if k not in NO_SOURCE} for o in (new, old)]
+    if sources[0] == sources[1]:
+        return []
+    text = "Forbidden: spec.persistentvolumesource is immutable after creation"
+    return [Cause("FieldValueForbidden", text, "spec.persistentvolumesource")]
 
 
-def strict(errors: list[str]) -> Failure:
-    return bad_request("strict decoding error: " + ", ".join(errors))
+def _selector_change(new: Obj, old: Obj) -> list[Cause]:
+    selectors = [(o.get("spec") or {}).get("selector") for o in (new, old)]
+    if selectors[0] == selectors[1]:
+        return []
+    return [Cause("FieldValueInvalid", f"Invalid value: {_json(selectors[0])}: field is immutable", "spec.selector")]
+
+
+def _class_change(new: Obj, old: Obj) -> list[Cause]:
+    fields = [f for f in ("parameters", "provisioner", "reclaimPolicy") if new.get(f) != old.get(f)]
+    causes = [Cause("FieldValueForbidden", f"Forbidden: updates to {f} are forbidden.", f) for f in fields]
+    if new.get("volumeBindingMode") != old.get("volumeBindingMode"):
+        causes.append(wrong("volumeBindingMode", new.get("volumeBindingMode", ""), "field is immutable"))
+    return causes
+
+
+def _role_change(new: Obj, old: Obj) -> list[Cause]:
+    if new.get("roleRef") == old.get("roleRef"):
+        return []
+    return [Cause("FieldValueInvalid", f"Invalid value: {_json(new.get('roleRef'))}: cannot change roleRef", "roleRef")]
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+CHANGES: dict[str, Callable[[Obj, Obj], list[Cause]]] = {
+    "/pods": _pod_change,
+    "/configmaps": _data_change,
+    "/secrets": _secret_change,
+    "/persistentvolumeclaims": _claim_change,
+    "/persistentvolumes": _volume_change,
+    "apps/daemonsets": _selector_change,
+    "apps/deployments": _selector_change,
+    "apps/replicasets": _selector_change,
+    "apps/statefulsets": _selector_change,
+    "batch/jobs": _selector_change,
+    "storage.k8s.io/storageclasses": _class_change,
+    "rbac.authorization.k8s.io/rolebindings": _role_change,
+    "rbac.authorization.k8s.io/clusterrolebindings": _role_change,
+}

@@ -18,8 +18,19 @@ from jfsnb.sandbox.api.status import Failure
 @pytest.mark.parametrize(
     "text,expected",
     {
-        **{"1000m": "1", "1500m": "1500m", "1024Mi": "1Gi", "1.5Gi": "1536Mi", "0.1": "100m", "1e3": "1e3"},
-        **{"1000k": "1M", "10Pi": "10Pi", "0": "0", "-5": "-5", "1.2.3": None, "": None, "1\n": None},
+        "1000m": "1",
+        "1500m": "1500m",
+        "1024Mi": "1Gi",
+        "1.5Gi": "1536Mi",
+        "0.1": "100m",
+        "1e3": "1e3",
+        "1000k": "1M",
+        "10Pi": "10Pi",
+        "0": "0",
+        "-5": "-5",
+        "1.2.3": None,
+        "": None,
+        "1\n": None,
     }.items(),
 )
 def test_quantities(text, expected):
@@ -29,8 +40,19 @@ def test_quantities(text, expected):
 @pytest.mark.parametrize(
     "seconds,expected",
     {
-        **{0: "0s", 119: "119s", 120: "2m", 380: "6m20s", 600: "10m", 7140: "119m", 10800: "3h", 29000: "8h"},
-        **{14700: "4h5m", 172800: "2d", 435600: "5d1h", 86400 * 700: "700d", 86400 * 1290: "3y195d"},
+        0: "0s",
+        119: "119s",
+        120: "2m",
+        380: "6m20s",
+        600: "10m",
+        7140: "119m",
+        10800: "3h",
+        29000: "8h",
+        14700: "4h5m",
+        172800: "2d",
+        435600: "5d1h",
+        86400 * 700: "700d",
+        86400 * 1290: "3y195d",
     }.items(),
 )
 def test_ages(seconds, expected):
