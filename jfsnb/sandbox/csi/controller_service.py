@@ -10,20 +10,19 @@ from typing import Any
 
 import grpc
 
-from jfsnb.sandbox.csi import proto
+from jfsnb.sandbox.csi import directories, proto
 from jfsnb.sandbox.csi.capabilities import Mode, are_supported
 from jfsnb.sandbox.csi.cluster import Cluster
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node_service import required
 from jfsnb.sandbox.csi.proto import CsiError
-from jfsnb.sandbox.csi.volume_removal import RemovalFailed, remove_volume
+from jfsnb.sandbox.csi.snapshots import Snapshots
 
 log = Logger("controller")
 Code = grpc.StatusCode
 Rpc = proto.ControllerServiceCapability.RPC
 CAPABILITIES = (Rpc.CREATE_DELETE_VOLUME, Rpc.EXPAND_VOLUME, Rpc.CREATE_DELETE_SNAPSHOT)
 DYNAMIC = re.compile(r"^pvc-\w{8}(-\w{4}){3}-\w{12}$")
-NO_CLONES = "the JuiceFS clients of this driver cannot clone directories: snapshots need a client of 1.1 or later"
 
 
 class ControllerService:
@@ -36,6 +35,7 @@ class ControllerService:
     def __init__(self, cluster: Cluster | None) -> None:
         self.cluster = cluster
         self._sizes: dict[str, int] = {}
+        self._snapshots = Snapshots()
 
     async def ControllerGetCapabilities(self, _request: Any) -> Any:
         return proto.ControllerGetCapabilitiesResponse(capabilities=[{"rpc": {"type": kind}} for kind in CAPABILITIES])
@@ -52,7 +52,7 @@ class ControllerService:
         limit = request.capacity_range.limit_bytes
         if known is not None and (known < size or 0 < limit < known):
             raise CsiError(Code.ALREADY_EXISTS, f"Volume: {request.name!r}, capacity bytes: {known}".replace("'", '"'))
-        await self._check_source(request)
+        await self._fill(request)
         self._sizes[request.name] = size if known is None else known
         context = {**request.parameters, "subPath": request.name, "capacity": str(size)}
         volume = {"volume_id": request.name, "capacity_bytes": self._sizes[request.name], "volume_context": context}
@@ -60,21 +60,21 @@ class ControllerService:
             volume["content_source"] = request.volume_content_source
         return proto.CreateVolumeResponse(volume=volume)
 
-    async def _check_source(self, request: Any) -> None:
+    async def _fill(self, request: Any) -> None:
         if not request.HasField("volume_content_source"):
             return
         source = request.volume_content_source
-        if source.WhichOneof("type") == "snapshot":
-            raise CsiError(Code.NOT_FOUND, f"snapshot {source.snapshot.snapshot_id} not found")
-        raise CsiError(Code.INVALID_ARGUMENT, "Unsupported volume content source")
+        if source.WhichOneof("type") != "snapshot":
+            raise CsiError(Code.INVALID_ARGUMENT, "Unsupported volume content source")
+        await self._snapshots.restore(source.snapshot.snapshot_id, request.name, dict(request.secrets))
 
     async def DeleteVolume(self, request: Any) -> Any:
         required(request.volume_id, "Volume ID not provided")
         volume_id, secrets = request.volume_id, dict(request.secrets)
         if DYNAMIC.match(volume_id) and secrets:
             try:
-                await remove_volume(secrets, volume_id)
-            except RemovalFailed as error:
+                await directories.remove(secrets, volume_id)
+            except directories.FileSystemFailed as error:
                 raise CsiError(Code.INTERNAL, f"Could not delVol in juicefs: {error}") from error
         self._sizes.pop(volume_id, None)
         return proto.DeleteVolumeResponse()
@@ -106,11 +106,15 @@ class ControllerService:
     async def CreateSnapshot(self, request: Any) -> Any:
         required(request.name, "Snapshot name not provided")
         required(request.source_volume_id, "Source volume ID not provided")
-        raise CsiError(Code.FAILED_PRECONDITION, NO_CLONES)
+        source = request.source_volume_id
+        await self._check_exists(source)
+        size = self._sizes.get(source, 0)
+        made = await self._snapshots.create(request.name, source, size, dict(request.secrets))
+        return proto.CreateSnapshotResponse(snapshot=made.message())
 
     async def DeleteSnapshot(self, request: Any) -> Any:
-        """No snapshot can have been made, and deleting one that does not exist succeeds."""
         required(request.snapshot_id, "Snapshot ID not provided")
+        await self._snapshots.delete(request.snapshot_id, dict(request.secrets))
         return proto.DeleteSnapshotResponse()
 
     async def _check_exists(self, volume_id: str) -> None:

@@ -24,10 +24,12 @@ from google.protobuf import (
     timestamp_pb2,  # noqa: F401  registers google.protobuf.Timestamp
     wrappers_pb2,  # noqa: F401  registers google.protobuf.BoolValue
 )
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from jfsnb.sandbox.csi import fields
 
+STRIPPED, TOKENS = "***stripped***", "csi.storage.k8s.io/serviceAccount.tokens"
 Field = descriptor_pb2.FieldDescriptorProto
 SCALARS = {"string": Field.TYPE_STRING, "bool": Field.TYPE_BOOL, "int32": Field.TYPE_INT32, "int64": Field.TYPE_INT64}
 
@@ -226,10 +228,10 @@ def code_name(code: grpc.StatusCode) -> str:
 
 
 def secret_free(message: Message) -> dict[str, Any]:
-    """A message as a plain dict for logs, with the values of ``secrets`` struck out."""
-    from google.protobuf.json_format import MessageToDict
-
+    """A message as a plain dict for logs, with secrets and service account tokens struck out."""
     plain: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
     if "secrets" in plain:
-        plain["secrets"] = "***stripped***"
+        plain["secrets"] = STRIPPED
+    if TOKENS in plain.get("volume_context", {}):
+        plain["volume_context"][TOKENS] = STRIPPED
     return plain

@@ -7,6 +7,7 @@ csi-provisioner does, so that the calls can be seen.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -31,6 +32,7 @@ from jfsnb.sandbox.csi.provisioned_volume import (
 from jfsnb.sandbox.csi.wakeups import Wakeups
 
 log = Logger("provisioner")
+Work = Callable[[tuple[str, str]], Awaitable[None]]
 STORAGE_PROVISIONER = "volume.kubernetes.io/storage-provisioner"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 RETRY_SECONDS = 5
@@ -53,8 +55,8 @@ class Provisioner:
         self.events = EventRecorder(cluster.api, f"{names.DRIVER}_juicefs-csi-controller-0")
         self.claims = Informer(self.api, "/api/v1/persistentvolumeclaims")
         self.volumes = Informer(self.api, "/api/v1/persistentvolumes")
-        self._claims = Wakeups(self._guarded(self._provision))
-        self._volumes = Wakeups(self._guarded(self._delete))
+        self._claims = Wakeups(lambda key: self._safely(self._claims, key, self._provision))
+        self._volumes = Wakeups(lambda key: self._safely(self._volumes, key, self._delete))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -66,15 +68,13 @@ class Provisioner:
         if kind != "DELETED" and not is_recorded(obj):
             wakeups.wake(f"{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}", 0)
 
-    def _guarded(self, work: Any) -> Any:
-        async def guarded(key: str) -> None:
-            try:
-                await work(tuple(key.split("/", 1)))
-            except (ApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
-                log.error(error, "provisioner error", key=key)
-                (self._claims if work == self._provision else self._volumes).wake(key, RETRY_SECONDS)
-
-        return guarded
+    async def _safely(self, wakeups: Wakeups, key: str, work: Work) -> None:
+        namespace, name = key.split("/", 1)
+        try:
+            await work((namespace, name))
+        except (ApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            log.error(error, "provisioner error", key=key)
+            wakeups.wake(key, RETRY_SECONDS)
 
     # ---------------------------------------------------------------- claims
 

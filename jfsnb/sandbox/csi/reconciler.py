@@ -147,8 +147,11 @@ class Reconciler:
     async def _on_complete(self, obj: Obj) -> None:
         pod = mount_pod_of(obj)
         async with self.mounter.locks[pod.settings_hash]:
-            if not self._successor_of(pod):
-                await self._replace(obj)
+            latest = await self.cluster.pod(self.cluster.namespace, pod.name)
+            if latest is None or mount_pod_of(latest).deleting:
+                return
+            if mount_pod_of(latest).references and not self._successor_of(pod):
+                await self._replace(latest)
         await self.cluster.delete_mount_pod(pod.name)
 
     async def _on_deleted(self, obj: Obj) -> None:
@@ -163,8 +166,9 @@ class Reconciler:
         if not has_stopped(obj, datetime.now(UTC)):
             return self.wakeups.wake(pod.name, 1)
         async with self.mounter.locks[pod.settings_hash]:
+            obj = await self.cluster.pod(self.cluster.namespace, pod.name) or obj
             if not self._successor_of(pod):
-                if pod.references:
+                if mount_pod_of(obj).references:
                     log.info("pod targetPath not empty, need to create a new one", podName=pod.name)
                     await self._replace(obj)
                 else:

@@ -1,5 +1,7 @@
 """The driver in a sandbox: real mounts, real references, real recovery."""
 
+import base64
+
 import pytest
 import yaml
 from kubernetes.client.rest import ApiException
@@ -21,6 +23,7 @@ def test_an_app_pod_writes_through_its_mount_pod(world):
     assert "written" in world.exec("app-one", world.eventually("cat /data/one", "written"))
     path = mount_pod.command.mount_path
     assert world.exec(mount_pod.name, f"cat {path}/one").strip() == "written"
+    assert "unit: BYTES" in world.call_node("NodeGetVolumeStats", volume_path=mount_pod.references[0].target)
     calls = [c for c in parse_trace(world.csi_log().splitlines()) if app.metadata.uid in str(c.request)]
     assert [(c.name, c.caller, c.error) for c in calls] == [("NodePublishVolume", "kubelet", "")]
     world.delete("app-one")
@@ -94,6 +97,20 @@ def test_an_unknown_image_is_told_and_heals(world):
     (good,) = world.serving(app)
     assert good.image == OLD
     world.gone(bad.name)
+
+
+def test_a_dead_metadata_address_is_told_before_a_mount_pod_is_made(world):
+    core, encoded = world.core, base64.b64encode(b"sqlite3:///var/lib/no/such/dir.db").decode()
+    good = core.read_namespaced_secret("juicefs-secret", NAMESPACE).data["metaurl"]
+    core.patch_namespaced_secret("juicefs-secret", NAMESPACE, {"data": {"metaurl": encoded}})
+    try:
+        world.app("app-one")
+        text = world.event("app-one", "Could not mount juicefs")
+        assert text.endswith(": exit status 1")
+        assert world.mount_pods() == []
+    finally:
+        core.patch_namespaced_secret("juicefs-secret", NAMESPACE, {"data": {"metaurl": good}})
+    world.running("app-one")
 
 
 def test_a_broken_configuration_leaves_the_old_one_in_force(world):

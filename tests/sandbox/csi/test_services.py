@@ -182,6 +182,37 @@ def test_a_volume_from_an_unknown_snapshot(tmp_path):
     assert call(tmp_path, wish) == ["NOT_FOUND"]
 
 
+def test_a_snapshot_belongs_to_one_volume(tmp_path):
+    def make(name):
+        return controller("CreateVolume", name=name, volume_capabilities=[MOUNT])
+
+    def snapshot(source):
+        return controller("CreateSnapshot", name="s", source_volume_id=source)
+
+    _, _, unknown, first, again, other, restored, _, gone = call(
+        tmp_path,
+        make("a"),
+        make("b"),
+        snapshot("c"),
+        snapshot("a"),
+        snapshot("a"),
+        snapshot("b"),
+        controller(
+            "CreateVolume",
+            name="d",
+            volume_capabilities=[MOUNT],
+            volume_content_source={"snapshot": {"snapshot_id": "s|a"}},
+        ),
+        controller("DeleteSnapshot", snapshot_id="s|a"),
+        snapshot("b"),
+    )
+    assert (unknown, other) == ("NOT_FOUND", "ALREADY_EXISTS")
+    assert first.snapshot == again.snapshot
+    assert (first.snapshot.snapshot_id, first.snapshot.ready_to_use) == ("s|a", True)
+    assert restored.volume.content_source.snapshot.snapshot_id == "s|a"
+    assert gone.snapshot.source_volume_id == "b"
+
+
 def test_statistics_of_a_path_that_is_not_there(tmp_path):
     ask = node("NodeGetVolumeStats", volume_id="v", volume_path=str(tmp_path / "nothing"))
     assert call(tmp_path, ask) == ["NOT_FOUND"]

@@ -103,7 +103,7 @@ class World:
         )
 
     def eventually(self, ask, answer):
-        """A shell script that repeats a command until its output has the answer: nothing tells of a container's inside."""
+        """A shell script that repeats a command until its output has the answer."""
         look = f'x=$({ask} 2>&1); case "$x" in *{answer}*) echo "$x"; exit;; esac'
         return f'for i in $(seq 200); do {look}; sleep .1; done; echo "never: $x"'
 
@@ -170,6 +170,19 @@ class World:
         document = yaml.safe_load(self.config())
         document["mountPodPatch"].append({"pvcSelector": {"matchName": "songlin-test-pvc"}, **fields})
         return yaml.safe_dump(document)
+
+    def call_node(self, method, **fields):
+        """Call the node's driver through its own socket; returns the response as text, or the error."""
+        fields = {"volume_id": "songlin-test-pv", **fields}
+        program = (
+            "import asyncio; from jfsnb.sandbox.csi import proto\n"
+            "async def main():\n"
+            "    async with proto.unix_channel('/csi/csi.sock', caller='tests') as channel:\n"
+            f"        request = proto.{method}Request(**{fields!r})\n"
+            f"        print(await proto.stub(channel, 'csi.v1.Node').{method}(request))\n"
+            "asyncio.run(main())"
+        )
+        return self.exec(self.csi_node(), f'python -c "{program}" 2>&1')
 
     # ---- events
 
