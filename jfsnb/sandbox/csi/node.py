@@ -16,7 +16,7 @@ from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.mounter import Mounter
 from jfsnb.sandbox.csi.node_service import NodeService
 from jfsnb.sandbox.csi.reconciler import Reconciler
-from jfsnb.sandbox.csi.server import listen, load_config, options, until_stopped
+from jfsnb.sandbox.csi.server import listen, load_config, options, socket_path, until_stopped
 from jfsnb.sandbox.csi.settings import Host
 
 log = Logger("main")
@@ -50,7 +50,10 @@ async def serve(endpoint: str, node: str, config: ConfigFile) -> None:
         registration: dict[str, object] = {"pluginregistration.Registration": RegistrationService(reg_path)}
         servers.append(await listen(REGISTRATION_SOCKET, registration, trace=False))
         log.info("Listening for connection on address", address=endpoint, version=VERSION, node=node)
-        await until_stopped([config.follow(), reconciler.run()], servers)
+        try:
+            await until_stopped([config.follow(), reconciler.run()], servers)
+        finally:
+            socket_path(REGISTRATION_SOCKET).unlink(missing_ok=True)  # tells the kubelet that the driver is gone
 
 
 def kubelet_root(pod: Obj) -> str:

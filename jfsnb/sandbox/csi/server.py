@@ -49,6 +49,11 @@ def load_config(path: str) -> ConfigFile:
     return config
 
 
+def socket_path(endpoint: str) -> Path:
+    """The path of ``unix:/path`` or ``unix:///path``."""
+    return Path("/" + endpoint.removeprefix("unix:").lstrip("/"))
+
+
 async def listen(endpoint: str, services: dict[str, object], trace: bool = True) -> grpc.aio.Server:
     """Serve on a unix socket; an old socket at the same path is replaced.
 
@@ -56,7 +61,7 @@ async def listen(endpoint: str, services: dict[str, object], trace: bool = True)
         endpoint: ``unix:/path`` or ``unix:///path``.
         services: service name -> implementation.
     """
-    path = Path("/" + endpoint.removeprefix("unix:").lstrip("/"))
+    path = socket_path(endpoint)
     path.unlink(missing_ok=True)
     server = grpc.aio.server()
     for name, implementation in services.items():

@@ -7,6 +7,7 @@ import yaml
 from kubernetes.client.rest import ApiException
 
 from jfsnb.driver.csi_trace import parse_trace
+from jfsnb.driver.names import reference_key
 
 from .world import NAMESPACE, NEW, OLD
 
@@ -25,7 +26,7 @@ def test_an_app_pod_writes_through_its_mount_pod(world):
     assert world.exec(mount_pod.name, f"cat {path}/one").strip() == "written"
     assert "unit: BYTES" in world.call_node("NodeGetVolumeStats", volume_path=mount_pod.references[0].target)
     calls = [c for c in parse_trace(world.csi_log().splitlines()) if app.metadata.uid in str(c.request)]
-    assert [(c.name, c.caller, c.error) for c in calls] == [("NodePublishVolume", "kubelet", "")]
+    assert ("NodePublishVolume", "kubelet", "") in [(c.name, c.caller, c.error) for c in calls]
     world.delete("app-one")
     world.gone(mount_pod.name)
     calls = [c for c in parse_trace(world.csi_log().splitlines()) if app.metadata.uid in str(c.request)]
@@ -74,8 +75,9 @@ def test_a_killed_client_is_restarted_in_place_and_bound_again(world):
     app = world.running("app-one")
     (mount_pod,) = world.serving(app)
     world.exec("app-one", "echo kept > /data/kept; sync")
-    world.kill_client(mount_pod.command.mount_path)
-    world.until_pod(mount_pod.name, lambda p: p.status.container_statuses[0].restart_count > 0)
+    assert world.kill_client(mount_pod.command.mount_path) == 1
+    restarted = world.until_pod(mount_pod.name, lambda p: p.status.container_statuses[0].restart_count > 0)
+    assert restarted.status.container_statuses[0].last_state.terminated.exit_code == 137
     assert "kept" in world.exec("app-one", world.eventually("cat /data/kept", "kept"))
 
 
@@ -104,13 +106,13 @@ def test_a_dead_metadata_address_is_told_before_a_mount_pod_is_made(world):
     good = core.read_namespaced_secret("juicefs-secret", NAMESPACE).data["metaurl"]
     core.patch_namespaced_secret("juicefs-secret", NAMESPACE, {"data": {"metaurl": encoded}})
     try:
-        world.app("app-one")
-        text = world.event("app-one", "Could not mount juicefs")
+        world.app("app-lost")
+        text = world.event("app-lost", "Could not mount juicefs")
         assert text.endswith(": exit status 1")
         assert world.mount_pods() == []
     finally:
         core.patch_namespaced_secret("juicefs-secret", NAMESPACE, {"data": {"metaurl": good}})
-    world.running("app-one")
+    world.running("app-lost")
 
 
 def test_a_broken_configuration_leaves_the_old_one_in_force(world):
@@ -118,6 +120,59 @@ def test_a_broken_configuration_leaves_the_old_one_in_force(world):
     world.app("app-one")
     (mount_pod,) = world.serving(world.running("app-one"))
     assert mount_pod.image == OLD
+
+
+def test_a_driver_that_restarts_keeps_its_mounts_and_needs_a_configuration_that_loads(world):
+    world.app("app-before")
+    before = world.running("app-before")
+    (mount_pod,) = world.serving(before)
+    good = world.config()
+    world.configure("mountPodPatch: [", line="fail to reload config")
+    world.delete(world.csi_node())
+    broken = world.csi_node()
+    state = world.until_pod(
+        broken, lambda p: p.status.container_statuses and p.status.container_statuses[0].restart_count
+    )
+    log = world.core.read_namespaced_pod_log(state.metadata.name, NAMESPACE, previous=True)
+    assert '"fail to load config" err="error converting YAML to JSON: yaml:' in log
+    world.app("app-after")
+    assert world.event("app-after", "not found in the list of registered CSI drivers")
+    world.core.patch_namespaced_config_map("juicefs-csi-driver-config", NAMESPACE, {"data": {"config.yaml": good}})
+    world.delete(broken)
+    assert [m.name for m in world.serving(world.running("app-after"))] == [mount_pod.name]
+    assert "app-before" in world.exec("app-before", "echo app-before > /data/x; cat /data/x")
+    world.delete("app-before")
+    assert [len(m.references) for m in world.mount_pods()] == [1]
+
+
+def test_a_reader_cannot_write(world):
+    world.app("app-writer", "echo text > /data/text; while :; do sleep 1; done")
+    world.running("app-writer")
+    world.app("app-reader", readOnly=True)
+    world.running("app-reader")
+    assert "text" in world.exec("app-reader", world.eventually("cat /data/text", "text"))
+    assert "Read-only file system" in world.exec("app-reader", "touch /data/other")
+
+
+def test_a_leaked_reference_is_cleaned_and_the_mount_pod_goes(world):
+    world.app("app-one")
+    (mount_pod,) = world.serving(world.running("app-one"))
+    target = "/var/lib/kubelet/pods/nobody/volumes/kubernetes.io~csi/songlin-test-pv/mount"
+    note = {"metadata": {"annotations": {reference_key(target): target}}}
+    world.core.patch_namespaced_pod(mount_pod.name, NAMESPACE, note)
+    world.until_pod(mount_pod.name, lambda p: reference_key(target) not in p.metadata.annotations)
+    world.delete("app-one")
+    world.gone(mount_pod.name)
+
+
+def test_recorded_mount_pods_are_left_alone(world):
+    recorded = "juicefs-svr28176de740-songlin-test-pv-yorllp"
+    world.app("app-one")
+    (mount_pod,) = world.serving(world.running("app-one"))
+    assert mount_pod.name != recorded
+    world.delete("app-one")
+    world.gone(mount_pod.name)
+    assert world.core.read_namespaced_pod(recorded, NAMESPACE).metadata.deletion_timestamp is None
 
 
 def test_a_delete_delay_keeps_an_unused_mount_pod_for_its_next_user(world):

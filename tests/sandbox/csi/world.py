@@ -118,7 +118,8 @@ class World:
         return [MountPod.from_object(self.raw.sanitize_for_serialization(p)) for p in mine]
 
     def kill_client(self, mount_path):
-        """SIGKILL to the client that serves a mount path, as the kernel's OOM killer would."""
+        """SIGKILL to the client that serves a mount path; returns how many there were."""
+        killed = 0
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = (process / "cmdline").read_bytes().split(b"\0")
@@ -126,6 +127,8 @@ class World:
                 continue
             if mount_path.encode() in words and b"mount" in words:
                 os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+        return killed
 
     def serving(self, app):
         """The Mount Pods that carry a reference of an app Pod."""
