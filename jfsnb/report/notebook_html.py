@@ -72,7 +72,8 @@ def _output(output: dict[str, Any]) -> str:
         return f'<pre class="err" tabindex="0">{escape(output["ename"])}: {escape(output["evalue"])}</pre>'
     data = output.get("data", {})
     if "text/html" in data:
-        return f"<div>{_text(data['text/html'])}</div>"
+        markup = _text(data["text/html"])
+        return f"<div>{markup}</div>" if markup else ""
     if "image/png" in data:
         return f'<img alt="output" src="data:image/png;base64,{_text(data["image/png"]).strip()}">'
     return f'<pre class="out">{escape(_text(data["text/plain"]))}</pre>' if "text/plain" in data else ""

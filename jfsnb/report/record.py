@@ -144,6 +144,15 @@ def _judge_stopped(stopped: JfsnbError | Interrupted) -> Judged:
     return Judged(Verdict.ERROR, f"the run was {stopped}", "run it again")
 
 
+def label_tier(judged: Judged, cluster: ClusterFacts) -> Judged:
+    """A verdict without a real data path says so, and is never one about the client: a FAIL there is the machine's."""
+    if cluster.tier in ("", "full"):
+        return judged
+    verdict = Verdict.ERROR if judged.verdict in (Verdict.FAIL, Verdict.PASS) else judged.verdict
+    reason = f"no real data path (sandbox tier {cluster.tier}), so the client was not judged: {judged.reason}"
+    return Judged(verdict, reason, "Use Linux x86-64 with /dev/fuse and user namespaces, or a real cluster.")
+
+
 def coverage(settings: Mapping[str, Any], cluster: ClusterFacts, parts: Sequence[Part]) -> dict[str, list[str]]:
     """What the run looked at and what it did not, in sentences.
 
@@ -209,6 +218,7 @@ def record(
         stopped: what ended it before its time.
     """
     judged = judge_run(outcomes, parts, clean_up) if stopped is None else _judge_stopped(stopped)
+    judged = label_tier(judged, cluster)
     return {
         "schema": SCHEMA_VERSION,
         "run_id": run_id,

@@ -237,7 +237,8 @@ def _evidence(check: Mapping[str, Any], opened: bool) -> str:
     if not evidence:
         return ""
     items = "".join(
-        f'<li style="overflow-wrap:anywhere">{code(e["object"])} · {code(e["field"])} = {code(e["value"])}</li>'
+        f'<li style="overflow-wrap:anywhere">{code(e["object"])} · {code(e["field"])} = '
+        f"{code(e['value'] or '(empty)')}</li>"
         for e in evidence
     )
     count = f"evidence ({len(evidence)})"

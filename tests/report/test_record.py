@@ -125,6 +125,14 @@ def test_what_was_not_covered_names_tier_scope_and_nodes():
     assert "sandbox" not in " ".join(a_record(tier="")["coverage"]["not_covered"])
 
 
+@pytest.mark.parametrize("tier", ["namespaces", "recorded"])
+@pytest.mark.parametrize("verdict", ["PASS", "FAIL"])
+def test_without_a_real_data_path_there_is_no_verdict_about_the_client(tier, verdict):
+    found = a_record(with_check("client", verdict), tier=tier)
+    assert (found["verdict"], found["exit_code"]) == ("ERROR", 3)
+    assert tier in found["reason"]
+
+
 def test_a_global_patch_is_said_to_have_touched_everybody():
     options = dict(SETTINGS, scope="global")
     found = record("r1", options, ClusterFacts("ctx"), [RAN], sample.parts(), CLEAN, {"jfsnb": "1"}, TIMES)
