@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 from typing import Any
 
+from jfsnb.checks.bystanders import Seen
 from jfsnb.checks.client import another_than_baseline
 from jfsnb.checks.configured import caution, decides_for_image
 from jfsnb.driver import config as driver_config
@@ -100,9 +102,11 @@ def apply(run: Run) -> Patched:
         )
     meta = driver.config_map["metadata"]
     backup = run.folder / BEFORE
+    everyone = driver_facts.facts_of(driver_facts.mount_pods(run.cluster, driver))
+    remembered = tuple(asdict(Seen.of(p)) for p in everyone)
     if not edit.changed:
-        result = Patched(config_map=driver.config_name, before=meta["resourceVersion"], after=meta["resourceVersion"])
-        return run.finish(result)
+        version = meta["resourceVersion"]
+        return run.finish(Patched(config_map=driver.config_name, before=version, after=version, remembered=remembered))
     for path, text in ((backup, edit.before), (run.folder / AFTER, edit.after)):
         with atomic(path) as sink:
             sink.write(redact_text(text))
@@ -140,6 +144,7 @@ def apply(run: Run) -> Patched:
             backup=str(backup),
             marks=marks,
             patched_at=in_force.now(),
+            remembered=remembered,
             timeline=tuple(timeline.entries),
         )
     )

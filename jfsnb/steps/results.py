@@ -192,6 +192,8 @@ class Patched(Result):
         backup: path of config-before.yaml.
         marks: node → time stamp of the last line in its CSI node's log before the patch.
         patched_at: ISO 8601, UTC.
+        remembered: all Mount Pods just before the patch (columns of jfsnb.checks.bystanders.Seen), to see at the end
+            that other people's are as they were.
     """
 
     STEP: ClassVar[str] = PATCH
@@ -205,6 +207,7 @@ class Patched(Result):
     backup: str = ""
     marks: dict[str, str] = field(default_factory=dict)
     patched_at: str = ""
+    remembered: Table = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jfsnb.checks import carried_out, configured
 from jfsnb.checks import client as client_checks
-from jfsnb.checks.bystanders import baseline_kept
+from jfsnb.checks.bystanders import Seen, baseline_kept, others_unchanged
 from jfsnb.checks.codes import Unreadable
-from jfsnb.checks.model import Verdict, overall
+from jfsnb.checks.model import CheckResult, Verdict, overall
 from jfsnb.checks.serving import claim_bound, distinct_from_baseline, mount_pod_ready, served_by_one
 from jfsnb.checks.tier import labelled
 from jfsnb.driver import names
@@ -213,7 +215,7 @@ def restore(run: Run) -> Restored:
     """Restore the configuration and remove everything the run made, unless ``keep``."""
     timeline = Timeline()
     driver = driver_facts.find_driver(run.cluster, run.settings.driver_namespace)
-    checks = [_baseline_untouched(run, driver)]
+    checks = [_baseline_untouched(run, driver), _others_untouched(run, driver)]
     before = _text_before(run, driver)
     if run.settings.keep:
         rows: tuple[Row, ...] = tuple(
@@ -243,6 +245,23 @@ def _baseline_untouched(run: Run, driver: Driver) -> Any:
         MountPod.from_object(known.mount_object) if known.mount_object else Unreadable("it was not recorded")
     )
     return baseline_kept(before, after, known.uid, known.volume)
+
+
+def _others_untouched(run: Run, driver: Driver) -> CheckResult:
+    """Mount Pods that were there before the patch and are not this run's are as they were."""
+    known = run.recall(Patched.PART) or {}
+    before: list[Seen] | Unreadable = [Seen(**row) for row in known.get("remembered") or ()]
+    if not before:
+        before = Unreadable("which Mount Pods there were before the patch was not recorded")
+    ours = set()
+    for part_name in (Baseline.PART, Deployed.PART):
+        with contextlib.suppress(NotInCluster):
+            ours.add((driver.namespace, smoked(run, part_name).mount_pod))
+    try:
+        now: Sequence[MountPod] | Unreadable = driver_facts.facts_of(driver_facts.mount_pods(run.cluster, driver))
+    except JfsnbError as error:
+        now = Unreadable(error.what)
+    return others_unchanged(before, now, ours)
 
 
 def _text_before(run: Run, driver: Driver) -> str:

@@ -63,7 +63,8 @@ def mount_pod(name="mp", targets=(TARGET,), image="a/b:ce-v1.3.0", image_id=f"x@
         "name": name,
         "namespace": "kube-system",
         "uid": uid or f"uid-{name}",
-        "labels": {names.APP_NAME: names.MOUNT_POD_APP, names.VOLUME_ID: "pv-a", names.HASH: more.get("hash", "h")},
+        "labels": {names.APP_NAME: names.MOUNT_POD_APP, names.VOLUME_ID: "pv-a", names.HASH: more.get("hash", "h")}
+        | {names.UPGRADE_UUID: more.get("upgrade", f"uuid-{name}")},
         "annotations": {names.reference_key(t): t for t in targets} | more.get("annotations", {}),
         "finalizers": [names.FINALIZER],
     }

@@ -1,5 +1,8 @@
 """Claim, Mount Pod, bystanders."""
 
+import dataclasses
+import json
+
 import pytest
 from check_builders import TARGET, UID, app_pod, claim, mount_pod, volume
 
@@ -104,13 +107,21 @@ def test_baseline_kept(after, verdict):
     [
         ([mount_pod("a"), mount_pod("ours", image="new:x")], Verdict.PASS),
         ([mount_pod("a")], Verdict.PASS),
-        ([mount_pod("ours")], Verdict.WARN),
+        ([mount_pod("ours")], Verdict.PASS),  # it went with its last user
         ([mount_pod("a", uid="another")], Verdict.FAIL),
-        ([mount_pod("a", deleting=True)], Verdict.FAIL),
+        ([mount_pod("a", image="new:x")], Verdict.FAIL),
+        ([mount_pod("heir", upgrade="uuid-a", image="new:x")], Verdict.FAIL),  # re-created while the patch was in force
+        ([mount_pod("heir", upgrade="uuid-a")], Verdict.WARN),
+        ([mount_pod("a", restarts=1)], Verdict.WARN),
+        ([mount_pod("a", deleting=True)], Verdict.WARN),
         (GONE, Verdict.ERROR),
     ],
 )
 def test_others_unchanged(after, verdict):
-    before = {p.key: p for p in (mount_pod("a"), mount_pod("ours"))}
-    now = after if isinstance(after, Unreadable) else {p.key: p for p in after}
-    assert bystanders.others_unchanged(before, now, [("kube-system", "ours")]).verdict is verdict
+    before = [bystanders.Seen.of(mount_pod(name, upgrade=f"uuid-{name}")) for name in ("a", "ours")]
+    assert bystanders.others_unchanged(before, after, [("kube-system", "ours")]).verdict is verdict
+
+
+def test_what_is_remembered_survives_a_file():
+    seen = bystanders.Seen.of(mount_pod("a"))
+    assert bystanders.Seen(**json.loads(json.dumps(dataclasses.asdict(seen)))) == seen
