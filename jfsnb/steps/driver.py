@@ -84,7 +84,10 @@ def find_driver(cluster: Cluster, namespace: str = "") -> Driver:
         NotInCluster: no CSI node Pods, or their ConfigMap is not there.
         UsageError: nothing tells which of several namespaces is meant.
     """
-    pods = cluster.list("pods", namespace, labels=names.CSI_NODE_SELECTOR)
+    try:
+        pods = cluster.list("pods", namespace, labels=names.CSI_NODE_SELECTOR)
+    except PermissionMissing as error:
+        raise PermissionMissing(error.what, "ask for this permission, or give driver_namespace") from error
     if not pods:
         where = f"in namespace {namespace}" if namespace else "in this cluster"
         raise NotInCluster(

@@ -47,8 +47,9 @@ def plan(run: Run) -> PatchPlan:
         rows = affected.rows_of(run.cluster, driver, everyone)
     warnings = edit_warnings(edit, driver.config_map, Mount(volume.claim, volume.pv, node), everyone)
     image = run.settings.image
-    baseline_image = (run.recall(Baseline.PART) or {}).get("mount_image") or now.image
-    checks = [another_than_baseline(image, baseline_image), decides_for_image(then, image, volume.claim_name)]
+    checks = [decides_for_image(then, image, volume.claim_name)]
+    if baseline_image := (run.recall(Baseline.PART) or {}).get("mount_image"):
+        checks.insert(0, another_than_baseline(image, baseline_image))
     if run.settings.keep and warnings:  # an edit that is undone at the end need not survive the next apply
         checks.append(caution(warnings))
     return run.require(

@@ -8,6 +8,7 @@ from typing import Any
 
 from jfsnb.checks import preflight as checks
 from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.checks.serving import claim_bound
 from jfsnb.checks.tier import real_data_path
 from jfsnb.driver import names
@@ -51,22 +52,21 @@ def preflight(run: Run) -> Preflight:
     Raises:
         NotInCluster, PermissionMissing: with what is missing.
         ConfigInvalid: config.yaml cannot be loaded.
-        CheckFailed, WaitTimeout: the run could not work.
+        JfsnbError, WaitTimeout: the run could not work.
     """
     timeline, settings, cluster = Timeline(), run.settings, run.cluster
     with timeline.measure("find the driver"):
         found = driver_facts.find_driver(cluster, settings.driver_namespace)
     with timeline.measure("ask for permissions"):
         permissions = ask(cluster, needed(settings.namespace, found.namespace, bool(settings.storage_class)))
+    _refuse_missing(run, permissions, timeline)
     csi_driver = cluster.find("csidrivers", name=names.DRIVER)
     ready, _ = nodes_with_driver(cluster, found)
     csi_nodes = cluster.list("csinodes")
-    allowed = {p.words: p.allowed for p in permissions if p.allowed is not None}
-    silent = Unreadable("the cluster does not answer SelfSubjectAccessReviews")
     no_node = Unreadable("no Ready node has a CSI node Pod")
     checks_found = [
         real_data_path(cluster.tier, cluster.tier_reason),
-        checks.permissions(allowed or silent),
+        _permissions_check(permissions),
         checks.driver_installed(csi_driver, found.daemon_set),
         checks.mount_pod_mode(found.deployment),
         checks.config_known(found.deployment, settings.scope),
@@ -101,16 +101,9 @@ def preflight(run: Run) -> Preflight:
     result = Preflight(
         cluster=tuple(rows),
         permissions=tuple(asdict(p) for p in permissions),
-        checks=tuple(checks_found),
+        checks=tuple(map(_obstacle, checks_found)),
         timeline=tuple(timeline.entries),
     )
-    missing = [p.words for p in permissions if p.allowed is False]
-    if missing:
-        run.finish(result)
-        raise PermissionMissing(
-            f"these credentials may not do what the run needs: {', '.join(missing)}",
-            "apply the RBAC manifest for this scope, or use other credentials",
-        )
     if cluster.tier == "recorded":
         run.finish(result)
         raise SandboxError(
@@ -120,12 +113,38 @@ def preflight(run: Run) -> Preflight:
     return run.require(result)
 
 
+def _obstacle(check: CheckResult) -> CheckResult:
+    """What is wrong with the cluster says nothing about the client under test: it keeps the run from judging it."""
+    return replace(check, verdict=Verdict.ERROR) if check.verdict is Verdict.FAIL else check
+
+
+def _permissions_check(permissions: tuple[Permission, ...]) -> CheckResult:
+    allowed = {p.words: p.allowed for p in permissions if p.allowed is not None}
+    return _obstacle(checks.permissions(allowed or Unreadable("the cluster answers no SelfSubjectAccessReviews")))
+
+
+def _refuse_missing(run: Run, permissions: tuple[Permission, ...], timeline: Timeline) -> None:
+    """Stop before anything is tried that cannot work."""
+    missing = [p.words for p in permissions if p.allowed is False]
+    if not missing:
+        return
+    rows = tuple(asdict(p) for p in permissions)
+    check = _permissions_check(permissions)
+    run.finish(Preflight(permissions=rows, checks=(check,), timeline=tuple(timeline.entries)))
+    raise PermissionMissing(
+        f"these credentials may not do what the run needs: {', '.join(missing)}",
+        "apply the RBAC manifest for this scope, or use other credentials",
+    )
+
+
 def needed(namespace: str, driver_namespace: str, makes_claim: bool) -> tuple[Permission, ...]:
     """The permissions of a run, each with what it is for."""
     wanted = [
-        ("get", "nodes", "", "which nodes are Ready"),
-        ("get", "persistentvolumes", "", "the volume behind the claim"),
-        ("list", "pods", "", "finding the driver; previewing whom a patch affects"),
+        ("list", "nodes", "", "which nodes are Ready"),
+        ("list", "csinodes", "", "where the driver is registered"),
+        ("get", "csidrivers", "", "the driver's entry"),
+        ("list", "storageclasses", "", "how volumes are made"),
+        ("list", "persistentvolumes", "", "the volume behind the claim; previewing whom a patch affects"),
         ("list", "persistentvolumeclaims", "", "previewing whom a patch affects"),
         ("create", "pods", namespace, "smoke Pods"),
         ("delete", "pods", namespace, "removing smoke Pods"),
@@ -134,6 +153,7 @@ def needed(namespace: str, driver_namespace: str, makes_claim: bool) -> tuple[Pe
         ("create", "pods/exec", namespace, "reading the client and data in the smoke Pod"),
         ("watch", "events", namespace, "their events"),
         ("create", "configmaps", namespace, "updatedb-config where it is missing"),
+        ("get", "configmaps", driver_namespace, "the driver's configuration"),
         ("watch", "pods", driver_namespace, "following Mount Pods"),
         ("get", "pods/log", driver_namespace, "logs of Mount Pods and CSI nodes"),
         ("create", "pods/exec", driver_namespace, "the client that runs in a Mount Pod; config.yaml in a CSI node"),

@@ -16,6 +16,7 @@ from jfsnb.checks.carried_out import not_carried_out
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.errors import CheckFailed, JfsnbError, UsageError, WaitTimeout
 from jfsnb.kube.cluster import Cluster
+from jfsnb.kube.redact import redact_text
 from jfsnb.settings import Settings
 from jfsnb.steps.journal import Journal
 from jfsnb.steps.model import Notify, Progress, Result
@@ -53,7 +54,7 @@ class Run:
         return self.settings.folder
 
     def tell(self, kind: Any, text: str, source: str = "") -> None:
-        self.notify(Progress(kind, text, source))
+        self.notify(Progress(kind, redact_text(text), source))
 
     def finish(self, result: R) -> R:
         """Keep a part's result in the run folder and hand it back."""
@@ -76,10 +77,7 @@ class Run:
         ):
             bad = next((c for c in result.checks if c.verdict is verdict), None)
             if bad is not None:
-                raise error(
-                    f"{bad.title}: no. {bad.reason}" if verdict is Verdict.FAIL else f"{bad.title}: {bad.reason}",
-                    bad.next_action,
-                )
+                raise error(redact_text(f"{bad.title}? {bad.reason}"), redact_text(bad.next_action))
         return result
 
     def recall(self, part: str) -> dict[str, Any] | None:
@@ -139,10 +137,19 @@ def save(folder: Path, result: Result) -> None:
     """Write a part into results/<step>.json: whole, or not at all; an earlier result of the same part is replaced."""
     path = folder / "results" / f"{result.STEP}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = result.to_dict()
+    data = _redacted(result.to_dict())
     parts = [p for p in _read(path) if p["part"] != result.PART] + [data]
     with atomic(path) as sink:
         json.dump(parts, sink, indent=1, ensure_ascii=False)
+
+
+def _redacted(value: Any) -> Any:
+    """The second net: whatever text a result has taken over from the cluster (messages, log lines, events)."""
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, dict):
+        return {key: _redacted(item) for key, item in value.items()}
+    return [_redacted(item) for item in value] if isinstance(value, list) else value
 
 
 def forget(folder: Path, kind: type[Result]) -> None:

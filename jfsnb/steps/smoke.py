@@ -77,6 +77,7 @@ def deploy(run: Run, role: str, driver: Driver, volume: Volume, timeline: Timeli
     pod = manifest.smoke_pod(run.settings, role, node=node, is_sandbox=run.cluster.is_sandbox)
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     run.tell("change", f"create Pod {namespace}/{name} ({run.settings.profile} manifest)", f"pod/{name}")
+    _remove_own(run, namespace, name)
     started = time.monotonic()
     with timeline.measure(f"create Pod {name}"):
         created = run.journal.create(run.cluster, pod)
@@ -101,6 +102,15 @@ def deploy(run: Run, role: str, driver: Driver, volume: Volume, timeline: Timeli
     if up.verdict is Verdict.PASS or any(line.startswith("ERROR") for line in seen.log):
         found += (smoke_checks.smoke_lines(seen.log, name),)
     return {**result, "checks": found, "timeline": tuple(timeline.entries)}
+
+
+def _remove_own(run: Run, namespace: str, name: str) -> None:
+    """A cell may be run again: the Pod that this very run has made before makes room for a new one."""
+    old = run.cluster.find("pods", namespace, name)
+    if old is not None and (old["metadata"].get("labels") or {}).get(manifest.RUN_LABEL) == run.id:
+        run.cluster.delete("pods", namespace, name, uid=old["metadata"]["uid"], grace=2)
+        run.cluster.wait_gone("pods", namespace, name, run.settings.timeout, old["metadata"]["uid"])
+        run.journal.gone("pods", namespace, name)
 
 
 def _watch(run: Run, seen: Watched, driver: Driver, namespace: str, name: str) -> None:
@@ -173,7 +183,7 @@ def event_row(event: Obj) -> Row:
         "type": event.get("type", ""),
         "reason": event.get("reason", ""),
         "object": f"{str(involved.get('kind', '')).lower()}/{involved.get('name', '')}",
-        "message": event.get("message", ""),
+        "message": redact_text(str(event.get("message") or "")),
         "count": event.get("count") or (event.get("series") or {}).get("count") or 1,
     }
 

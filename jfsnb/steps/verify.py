@@ -239,7 +239,11 @@ def restore(run: Run) -> Restored:
 
 def _baseline_untouched(run: Run, driver: Driver) -> Any:
     """The baseline is still served by the Mount Pod that it had."""
-    known = smoked(run, Baseline.PART)
+    try:
+        known = smoked(run, Baseline.PART)
+    except JfsnbError as error:  # no reason not to put everything back
+        nobody = Unreadable(error.what)
+        return baseline_kept(nobody, nobody, "", "")
     after = _baseline_mount_pod(run, driver)
     before: MountPod | Unreadable = (
         MountPod.from_object(known.mount_object) if known.mount_object else Unreadable("it was not recorded")

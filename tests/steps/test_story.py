@@ -6,18 +6,30 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
+import yaml
 
 from jfsnb.checks.model import Verdict, overall
-from jfsnb.errors import CheckFailed, ConfigInvalid, ConflictError, NotInCluster, WaitTimeout
+from jfsnb.errors import (
+    CheckFailed,
+    ConfigInvalid,
+    ConflictError,
+    JfsnbError,
+    NotInCluster,
+    PermissionMissing,
+    WaitTimeout,
+)
+from jfsnb.kube.connect import connect
 from jfsnb.steps import background, deploy, patch, verify
 from jfsnb.steps.rollback import rollback
-from jfsnb.steps.run import checks_of, load
+from jfsnb.steps.run import checks_of, load, open_run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
 OLD = "juicedata/mount:ce-v0.14.2-5e26ba3"
 NAMESPACE = "juicefs-system"
+RBAC = "rbac.authorization.k8s.io/v1"
 
 
 def verdict_of(run):
@@ -87,6 +99,13 @@ def test_a_stale_mount_pod_does_not_pass(world):
     rollback(world.cluster, run.id, world.outputs)
 
 
+def test_a_cell_may_be_run_again(world):
+    run = world.run()
+    first, second = background.baseline(run), background.baseline(run)
+    assert first.uid != second.uid and len(load(run.folder)) == 1
+    rollback(world.cluster, run.id, world.outputs)
+
+
 def test_a_part_that_is_missing_keeps_a_run_from_passing(world):
     run = world.run()
     background.preflight(run)
@@ -117,15 +136,16 @@ def test_what_somebody_else_edits_meanwhile_outlives_the_run(world):
 def test_config_yaml_that_is_not_yaml(world):
     world.config = "mountPodPatch: [\n"
     run = world.run()
-    with pytest.raises(CheckFailed, match="YAML"):
+    with pytest.raises(JfsnbError, match="YAML") as failed:
         background.preflight(run)
+    assert failed.value.exit_code == 3  # nothing was learned about the client under test
     with pytest.raises(ConfigInvalid):
         patch.plan(run)
     world.config = world.before["config"]["config.yaml"]
 
 
 def test_no_claim_and_an_unbound_one(world):
-    with pytest.raises(CheckFailed, match="no claim"):
+    with pytest.raises(JfsnbError, match="no claim"):
         background.preflight(world.run(pvc="nowhere"))
     with pytest.raises(NotInCluster, match="no PersistentVolumeClaim"):
         background.baseline(world.run(pvc="nowhere"))
@@ -137,6 +157,60 @@ def test_no_claim_and_an_unbound_one(world):
         background.preflight(world.run(pvc="unbound"))
     world.cluster.delete("persistentvolumeclaims", NAMESPACE, "unbound")
     world.cluster.wait_gone("persistentvolumeclaims", NAMESPACE, "unbound", 10)
+
+
+def test_missing_permissions_are_named_before_anything_is_tried(world, sandbox, tmp_path_factory):
+    rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
+    user = ServiceAccount(world.cluster, rules)
+    kubeconfig = user.kubeconfig(sandbox, tmp_path_factory.mktemp("reader") / "kubeconfig")
+    run = open_run(replace(world.run().settings, image=OLD), connect(kubeconfig=kubeconfig))
+    with pytest.raises(PermissionMissing, match="patch configmaps in juicefs-system") as refused:
+        background.preflight(run)
+    assert "create pods in juicefs-system" in refused.value.what and "list nodes" not in refused.value.what
+    assert verdict_of(run) is Verdict.ERROR
+    with pytest.raises(PermissionMissing, match="cannot create Pod"):
+        background.baseline(run)
+    assert run.journal.standing() == () or rollback(world.cluster, run.id, world.outputs).complete
+    user.remove()
+
+
+class ServiceAccount:
+    """Credentials with certain rules, cluster-wide."""
+
+    PATHS = (
+        ("/api/v1/namespaces/default/serviceaccounts", "v1", "ServiceAccount"),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", "rbac.authorization.k8s.io/v1", "ClusterRole"),
+        (
+            "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRoleBinding",
+        ),
+    )
+
+    def __init__(self, cluster, rules):
+        self.call = cluster.transport.call
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "jfsnb-tested"}
+        subject = {"kind": "ServiceAccount", "name": "jfsnb-tested", "namespace": "default"}
+        more = ({}, {"rules": rules}, {"roleRef": role, "subjects": [subject]})
+        for (path, version, kind), fields in zip(self.PATHS, more, strict=True):
+            self.call(
+                "POST",
+                path,
+                None,
+                {"apiVersion": version, "kind": kind, "metadata": {"name": "jfsnb-tested"}, **fields},
+            )
+
+    def kubeconfig(self, sandbox, path):
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        token = self.call("POST", f"{self.PATHS[0][0]}/jfsnb-tested/token", None, request)["status"]["token"]
+        found = yaml.safe_load(sandbox.kubeconfig.read_text())
+        found["users"][0]["user"] = {"token": token}
+        path.write_text(yaml.safe_dump(found))
+        return str(path)
+
+    def remove(self):
+        for path, _, _ in reversed(self.PATHS):
+            self.call("DELETE", f"{path}/jfsnb-tested")
 
 
 def test_a_name_that_is_taken_is_never_deleted(world):
@@ -204,8 +278,6 @@ def test_ctrl_c_in_the_middle(world, line):
     def interrupt(progress):
         if progress.kind == "note" and progress.source.startswith("pod/smoke-juicefs") and progress.text == line:
             threading.Timer(0, os.kill, (os.getpid(), signal.SIGINT)).start()
-
-    from dataclasses import replace
 
     with pytest.raises(KeyboardInterrupt):
         deploy.smoke(replace(run, notify=interrupt))
