@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from jfsnb.sandbox.client import ApiClient, ApiError, EventRecorder, Informer, Obj
+from jfsnb.sandbox.node.admission import rejection
 from jfsnb.sandbox.node.context import NodeContext
 from jfsnb.sandbox.node.csi_plugins import CsiPlugins
 from jfsnb.sandbox.node.images import ImageStore
@@ -25,7 +26,7 @@ from jfsnb.sandbox.node.node_status import (
     register,
     resources,
 )
-from jfsnb.sandbox.node.pod_worker import PodWorker
+from jfsnb.sandbox.node.pod_worker import PodWorker, delete_for_good
 from jfsnb.sandbox.node.runtime import Runtime
 from jfsnb.sandbox.node.server import KubeletServer
 from jfsnb.sandbox.node.tier import Tier
@@ -74,8 +75,12 @@ async def _without_processes(
     """Tier ``recorded``: the node is there and Pods are bound to it, but none is run, and each is told so."""
     registered = await register(api, node, node_address(node), 0, {})
 
-    def tell(kind: str, pod: Obj, _old: Obj | None) -> None:
-        if kind == "ADDED" and not is_recorded(pod):
+    async def tell(kind: str, pod: Obj, _old: Obj | None) -> None:
+        if is_recorded(pod) or kind == "DELETED":
+            return
+        if pod["metadata"].get("deletionTimestamp"):
+            await delete_for_good(api, pod)
+        elif kind == "ADDED":
             recorder.event(pod, "Warning", "NoContainers", f"This sandbox runs no containers. {tier.reason}")
 
     informer = Informer(api, "/api/v1/pods", fieldSelector=f"spec.nodeName={node}")
@@ -165,7 +170,9 @@ class Kubelet:
         while ip in taken:
             attempt += 1
             ip = pod_address(f"{uid}/{attempt}")
-        worker = self.workers[uid] = PodWorker(self.context, pod, ip)
+        others = [w.obj for w in self.workers.values() if not w.over]
+        refused = rejection(pod, others, self.context.allocatable)
+        worker = self.workers[uid] = PodWorker(self.context, pod, ip, refused)
         task = self._tasks[uid] = asyncio.create_task(worker.run(), name=f"pod {pod['metadata']['name']}")
         task.add_done_callback(lambda done: self._finished(uid, done))
 

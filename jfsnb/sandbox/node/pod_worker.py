@@ -10,7 +10,8 @@ from pathlib import Path
 
 import aiohttp
 
-from jfsnb.sandbox.client import ApiError, Obj
+from jfsnb.sandbox.client import ApiClient, ApiError, Obj
+from jfsnb.sandbox.node.admission import Rejection
 from jfsnb.sandbox.node.containers import Container
 from jfsnb.sandbox.node.context import NodeContext
 from jfsnb.sandbox.node.grace import Grace
@@ -33,9 +34,10 @@ class PodWorker:
         node: the node's services.
         pod: the Pod object.
         ip: an address for it; not used with hostNetwork.
+        rejected: why the node does not take it; None when it does.
     """
 
-    def __init__(self, node: NodeContext, pod: Obj, ip: str) -> None:
+    def __init__(self, node: NodeContext, pod: Obj, ip: str, rejected: Rejection | None = None) -> None:
         self.node, self.obj, self.uid = node, pod, str(pod["metadata"]["uid"])
         spec = pod["spec"]
         self.host_network = bool(spec.get("hostNetwork"))
@@ -55,6 +57,8 @@ class PodWorker:
         self._gone = asyncio.Event()
         self._dirty, self._writing = asyncio.Event(), asyncio.Lock()
         self._sent: Obj = {}
+        if rejected is not None:
+            self._reject(rejected)
 
     # ------------------------------------------------------------ facts
 
@@ -148,9 +152,10 @@ class PodWorker:
             self.update(self.obj)
         writer, deadline = asyncio.create_task(self._keep_status()), self._deadline()
         try:
-            await self._live_until_stopped()
-            await self._stop_containers()
-            self._stopped = True
+            if not self._stopped:
+                await self._live_until_stopped()
+                await self._stop_containers()
+                self._stopped = True
             await self._send_status()
             await self.volumes.unmount()
             await self._delete_wanted.wait()
@@ -159,6 +164,18 @@ class PodWorker:
             if deadline is not None:
                 deadline.cancel()
             writer.cancel()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of the Pod runs any more, nor will."""
+        return self._stopped
+
+    def _reject(self, why: Rejection) -> None:
+        """End before anything began."""
+        self.containers = []
+        self._ended = self._stopped = True
+        self._reason, self._message = why.reason, f"Pod was rejected: {why.message}"
+        self.node.event(self.obj, "Warning", why.reason, why.message)
 
     def _deadline(self) -> asyncio.TimerHandle | None:
         seconds = self.obj["spec"].get("activeDeadlineSeconds")
@@ -236,27 +253,15 @@ class PodWorker:
 
     async def _remove(self) -> None:
         """The final delete, once nothing of the Pod is left on the node."""
-        meta = self.obj["metadata"]
         for leftover in (outside(self.node.root, pod_directory(self.uid)), self.log_directory):
             await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
         self.node.objects.forget(self.uid)
-        body = {
-            "kind": "DeleteOptions",
-            "apiVersion": "v1",
-            "gracePeriodSeconds": 0,
-            "preconditions": {"uid": self.uid},
-        }
-        path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
         while not self._gone.is_set():
             try:
-                await self.node.api.delete(path, body)
-            except ApiError as error:
-                if error.status not in (404, 409):
-                    log.warning("delete %s: %s", path, error)
-            except (aiohttp.ClientError, OSError, TimeoutError):
+                await delete_for_good(self.node.api, self.obj)
+                break
+            except (ApiError, aiohttp.ClientError, OSError, TimeoutError):
                 await asyncio.sleep(RETRY_SECONDS)
-                continue
-            break
         await self._gone.wait()  # finalizers may keep the object
 
     # ------------------------------------------------------------ status
@@ -326,3 +331,14 @@ class PodWorker:
         if not self._stopped:
             with contextlib.suppress(asyncio.TimeoutError):
                 await self.volumes.refresh(cache)
+
+
+async def delete_for_good(api: ApiClient, pod: Obj) -> None:
+    """The kubelet's last word about a Pod that is being deleted; another Pod of that name is not meant."""
+    meta = pod["metadata"]
+    body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0, "preconditions": {"uid": meta["uid"]}}
+    try:
+        await api.delete(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", body)
+    except ApiError as error:
+        if error.status not in (404, 409):
+            raise

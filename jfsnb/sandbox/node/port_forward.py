@@ -49,6 +49,8 @@ async def connect(hosts: list[str], port: int) -> tuple[asyncio.StreamReader, as
     for host in hosts:
         try:
             return await asyncio.open_connection(host, port)
+        except ConnectionRefusedError:
+            last = ConnectionRefusedError(f"dial tcp4 {host}:{port}: connect: connection refused")
         except OSError as error:
             last = error
     raise last

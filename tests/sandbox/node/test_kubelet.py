@@ -119,6 +119,18 @@ def test_pods_that_are_recorded_are_left_alone(on):
     on(test)
 
 
+def test_a_pod_that_the_node_cannot_hold_is_rejected(on):
+    async def test(k):
+        name = (await k.node())["metadata"]["name"]
+        refused = await k.run(pod(nodeName=name, container={"resources": {"requests": {"cpu": "5k"}}}), "Failed")
+        assert refused["status"]["reason"] == "OutOfcpu"
+        assert "Pod was rejected: Node didn't have enough resource: cpu" in refused["status"]["message"]
+        await k.delete()
+        await k.gone()
+
+    on(test)
+
+
 # ---------------------------------------------------------------- containers
 
 
