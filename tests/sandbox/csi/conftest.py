@@ -20,7 +20,9 @@ def running_world():
     try:
         if sandbox.tier != "full":
             pytest.skip(f"needs tier full: {sandbox.tier_reason}")
-        yield World(sandbox.kubeconfig)
+        world = World(sandbox.kubeconfig)
+        world.running("juicefs-csi-controller-0")  # its init container formats the file system
+        yield world
     finally:
         lifecycle.down(name)
 

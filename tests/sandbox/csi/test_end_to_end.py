@@ -34,8 +34,6 @@ def test_an_app_pod_writes_through_its_mount_pod(world):
 
 
 def test_two_app_pods_share_a_mount_pod_until_the_configuration_changes(world):
-    world.app("app-one")
-    world.running("app-one")  # formats the file system, if it is the first
     world.app("app-two")
     two = world.running("app-two")
     world.app("app-three")

@@ -142,9 +142,14 @@ class World:
     # ---- configuration
 
     def csi_node(self):
-        field = f"spec.nodeName={NODE}"
-        pods = self.core.list_namespaced_pod(NAMESPACE, label_selector="app=juicefs-csi-node", field_selector=field)
-        return pods.items[0].metadata.name
+        """The driver's Pod on the node, as soon as there is one that stays."""
+        query = {"label_selector": "app=juicefs-csi-node", "field_selector": f"spec.nodeName={NODE}"}
+        pods = watch.Watch().stream(self.core.list_namespaced_pod, NAMESPACE, timeout_seconds=SECONDS, **query)
+        return next(
+            e["object"].metadata.name
+            for e in pods
+            if e["type"] != "DELETED" and not e["object"].metadata.deletion_timestamp
+        )
 
     def csi_log(self, pod=None):
         return self.core.read_namespaced_pod_log(pod or self.csi_node(), NAMESPACE)
