@@ -34,7 +34,10 @@ def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
         "storage_classes": lambda: cluster.list("storageclasses"),
         "nodes": lambda: cluster.list("nodes"),
         "csi_nodes": lambda: cluster.list("csinodes"),
-        "events": lambda: cluster.list("events", fields="type=Warning"),
+        "events": lambda: [
+            *cluster.list("events", fields="type=Warning"),
+            *cluster.list("events", driver.namespace, fields="reason=Upgrade"),
+        ],
     }
     with ThreadPoolExecutor(THREADS) as pool:
         running = {name: pool.submit(read) for name, read in lists.items()}
@@ -44,6 +47,8 @@ def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
                 found[name] = future.result()
             except JfsnbError as error:
                 found[name], unread[name] = [], error.what
+    if "app_pods" not in unread:
+        found["app_pods"] += _unlabelled(cluster, found["mount_pods"], found["app_pods"])
     ready_nodes = {n["metadata"]["name"] for n in found["nodes"] if driver_facts.is_ready(n)}
     csi_pods = [p for p in driver.node_pods if p["spec"].get("nodeName") in ready_nodes and driver_facts.is_ready(p)]
     return Snapshot(
@@ -75,6 +80,13 @@ def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
 
 def _is_juicefs(pv: Obj) -> bool:
     return (pv["spec"].get("csi") or {}).get("driver") == names.DRIVER
+
+
+def _unlabelled(cluster: Cluster, mount_pods: list[Obj], labelled: list[Obj]) -> list[Obj]:
+    """App Pods without the driver's label, which it cannot always set: looked for only when a reference names one."""
+    referenced = {r.pod_uid for p in mount_pods for r in names.references(p["metadata"].get("annotations"))}
+    missing = referenced - {p["metadata"]["uid"] for p in labelled}
+    return [p for p in cluster.list("pods") if p["metadata"]["uid"] in missing] if missing else []
 
 
 def _in_trouble(pod: Obj, ready_nodes: set[str]) -> bool:
