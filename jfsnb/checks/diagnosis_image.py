@@ -44,14 +44,15 @@ def stale(snapshot: Snapshot) -> Iterator[CheckResult]:
     needs=["mount_pods"],
 )
 def tag_moved(snapshot: Snapshot) -> Iterator[CheckResult]:
-    by_image: dict[str, dict[str, list[MountPod]]] = defaultdict(lambda: defaultdict(list))
+    by_image: dict[tuple[str, str], dict[str, MountPod]] = defaultdict(dict)
     for pod in snapshot.parsed:
-        if pod.digest:
-            by_image[pod.image][pod.digest].append(pod)
-    for image, digests in by_image.items():
-        if len(digests) > 1:
-            evidence = [_field(pods[0], "imageID", pods[0].image_id) for pods in digests.values()]
-            yield result("JFS-IMG-102", Verdict.WARN, f"{image} is {len(digests)} different images", evidence)
+        if pod.digest:  # runtimes give ids of different forms (of manifest or configuration): compare like with like
+            form = pod.image_id.replace(pod.digest, "")
+            by_image[pod.image, form].setdefault(pod.digest, pod)
+    for (image, _), pods in by_image.items():
+        if len(pods) > 1:
+            evidence = [_field(pod, "imageID", pod.image_id) for pod in pods.values()]
+            yield result("JFS-IMG-102", Verdict.WARN, f"{image} is {len(pods)} different images", evidence)
 
 
 @rule(

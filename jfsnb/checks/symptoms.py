@@ -105,17 +105,17 @@ MOUNT = _table(
         "Check metaurl from the node.",
     ),
     (
-        r"mount pod is not running in 60s, reason: \S*Image\S*|ErrImage",
+        r"mount pod is not running in \d+s, reason: \S*Image\S*|ErrImage",
         "the Mount Pod's image cannot be pulled",
         "Correct ceMountImage; the next try makes a new Mount Pod.",
     ),
     (
-        r"mount pod is not running in 60s",
+        r"mount pod is not running in \d+s",
         "the Mount Pod does not start",
         "Look at the events of the Mount Pod that the message names.",
     ),
     (
-        r"mount point is not ready in 60s",
+        r"mount point is not ready in \d+s",
         "the client in the Mount Pod does not come up",
         "Look at the log of the Mount Pod that the message names.",
     ),

@@ -312,6 +312,12 @@ def test_each_fault_is_named(code, scenario, verdict):
     assert all(r.reason and r.evidence and (r.next_action or verdict is Verdict.NA) for r in found)
 
 
+def test_image_ids_of_different_runtimes_are_not_compared():
+    snapshot = healthy()
+    first(snapshot)["status"]["containerStatuses"][0]["imageID"] = OTHER_DIGEST
+    assert examine(snapshot) == ()
+
+
 def test_every_rule_has_a_scenario():
     assert {r.code for r in RULES} == {code for code, _, _ in SCENARIOS}
 
