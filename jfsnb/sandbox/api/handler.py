@@ -13,6 +13,7 @@ from aiohttp import web
 from jfsnb.sandbox.api import discovery, lists, openapi, subresources, views, watches
 from jfsnb.sandbox.api.authentication import Authenticator, impersonated
 from jfsnb.sandbox.api.authorization import Attributes, Authorizer, attributes
+from jfsnb.sandbox.api.duplicates import duplicate_fields
 from jfsnb.sandbox.api.negotiation import View, accepted
 from jfsnb.sandbox.api.options import delete_options
 from jfsnb.sandbox.api.proxy import PATHS, KubeletProxy
@@ -35,6 +36,7 @@ from jfsnb.sandbox.api.request import (
 from jfsnb.sandbox.api.resources import VIRTUAL
 from jfsnb.sandbox.api.reviews import Reviewer
 from jfsnb.sandbox.api.status import Failure, bad_request, method_not_allowed, unsupported_media_type
+from jfsnb.sandbox.api.validate import strict
 
 Obj = dict[str, Any]
 FORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
@@ -142,7 +144,7 @@ class Handler:
             if target.subresource == SCALABLE:
                 return reply_object(self._scale(target, method, raw, content_type, options), view=view)
             if method == "PUT":
-                outcome = self.registry.update(target, read_body(raw, content_type), options)
+                outcome = self.registry.update(target, _read(raw, content_type, options), options)
             else:
                 outcome = self.registry.patch(target, *_patch(raw, content_type), options)
             return self._answer(target, outcome, view)
@@ -168,7 +170,7 @@ class Handler:
         resource = target.resource
         if (target.name and not target.subresource) or (resource.namespaced and not target.namespace):
             raise method_not_allowed()
-        body = read_body(raw, content_type)
+        body = _read(raw, content_type, options)
         if target.subresource or resource.plural in VIRTUAL:
             if not isinstance(body, dict):
                 raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value")
@@ -220,6 +222,16 @@ class Handler:
                 deleted.append(self.registry.delete(one, options).entry)
         meta = {"resourceVersion": str(self.registry.store.revision)}
         return reply(views.many(target.resource, deleted, meta, view), view=view)
+
+
+def _read(raw: bytes, content_type: str, options: Options) -> Any:
+    """A body; in strict validation no field may come twice."""
+    body = read_body(raw, content_type)
+    if options.field_validation == "Strict" and media_type(content_type) in ("", "application/json"):
+        twice = duplicate_fields(raw)
+        if twice:
+            raise strict(twice)
+    return body
 
 
 def _patch(raw: bytes, content_type: str) -> tuple[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jfsnb.sandbox.api.names import LABEL_TEXT, is_label
@@ -31,11 +31,17 @@ def unsupported(field: str, value: str, *supported: str) -> Cause:
     return Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {known}', field)
 
 
-def pod_causes(spec: Obj, path: str) -> list[Cause]:
-    """All that is wrong with a Pod's spec that stands at a path such as ``spec`` or ``spec.template.spec``."""
+def pod_causes(spec: Obj, path: str, claims: Iterable[str] = ()) -> list[Cause]:
+    """All that is wrong with a Pod's spec.
+
+    Args:
+        spec: the spec.
+        path: where it stands, such as ``spec`` or ``spec.template.spec``.
+        claims: volumes that a StatefulSet adds to it later.
+    """
     volumes = spec.get("volumes") or []
     causes = list(_volumes(volumes, f"{path}.volumes"))
-    names = {v.get("name") for v in volumes}
+    names = {v.get("name") for v in volumes} | set(claims)
     if not spec.get("containers"):
         causes.append(required(f"{path}.containers"))
     seen: set[str] = set()

@@ -71,7 +71,8 @@ def _workload(obj: Obj) -> list[Cause]:
     spec = obj.get("spec") or {}
     template, selector = spec.get("template") or {}, spec.get("selector")
     pod = template.get("spec") or {}
-    causes = pod_causes(pod, "spec.template.spec")
+    claims = [t["metadata"].get("name", "") for t in spec.get("volumeClaimTemplates") or ()]
+    causes = pod_causes(pod, "spec.template.spec", claims)
     if pod.get("restartPolicy") != "Always":
         causes.append(unsupported("spec.template.spec.restartPolicy", pod.get("restartPolicy", ""), "Always"))
     if spec.get("replicas", 0) < 0:

@@ -351,3 +351,122 @@ def test_namespaces_go_when_they_are_finalized(http):
     body = http.get(path).json()
     http.put(path + "/finalize", {**body, "spec": {"finalizers": []}})
     assert http.get(path).status_code == 404
+
+
+def container(**more):
+    return {"containers": [{"name": "c", "image": "x:1", **more}]}
+
+
+@pytest.mark.parametrize(
+    "spec,field,text",
+    [
+        (container(volumeMounts=[{"name": "v", "mountPath": "/v"}]), "volumeMounts[0].name", 'Not found: "v"'),
+        (container(livenessProbe={"periodSeconds": 1}), "livenessProbe", "must specify a handler type"),
+        (
+            container(ports=[{"containerPort": 70000}]),
+            "ports[0].containerPort",
+            "must be between 1 and 65535, inclusive",
+        ),
+        (
+            container(resources={"limits": {"cpu": "1"}, "requests": {"cpu": "2"}}),
+            "resources.requests",
+            'Invalid value: "2": must be less than or equal to cpu limit of 1',
+        ),
+        ({"containers": []}, "spec.containers", "Required value"),
+        (
+            {**container(), "volumes": [{"name": "v", "emptyDir": {}}] * 2},
+            "spec.volumes[1].name",
+            'Duplicate value: "v"',
+        ),
+        (
+            {**container(), "volumes": [{"name": "v", "emptyDir": {}, "hostPath": {"path": "/"}}]},
+            "spec.volumes[0].hostPath",
+            "may not specify more than 1 volume type",
+        ),
+    ],
+)
+def test_pods_that_are_invalid(http, ns, spec, field, text):
+    body = http.post(f"/api/v1/namespaces/{ns}/pods", {"metadata": {"name": "p"}, "spec": spec}).json()
+    assert body["code"] == 422 and body["details"]["kind"] == "Pod"
+    causes = [c for c in body["details"]["causes"] if c["field"].endswith(field)]
+    assert len(causes) == 1 and text in causes[0]["message"]
+
+
+def test_workloads_restart_always(http, ns):
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {**container(), "restartPolicy": "Never"}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    body = http.post(f"/apis/apps/v1/namespaces/{ns}/daemonsets", {"metadata": {"name": "d"}, "spec": spec}).json()
+    assert body["message"].endswith(
+        'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"'
+    )
+    job = {"metadata": {"name": "j"}, "spec": {"template": {"spec": container()}}}
+    body = http.post(f"/apis/batch/v1/namespaces/{ns}/jobs", job).json()
+    assert 'supported values: "OnFailure", "Never"' in body["message"]
+
+
+def test_selectors_are_for_ever(http, ns):
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": container()}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    path = f"/apis/apps/v1/namespaces/{ns}/daemonsets"
+    http.post(path, {"metadata": {"name": "d"}, "spec": spec})
+    other = {"spec": {"selector": {"matchLabels": {"x": "y"}}}}
+    other["spec"]["template"] = {"metadata": {"labels": {"x": "y"}}}
+    body = http.patch("merge", path + "/d", other).json()
+    assert body["details"]["causes"][0]["field"] == "spec.selector" and "field is immutable" in body["message"]
+
+
+def test_data_keys_and_sizes(http, cms):
+    body = http.post(cms, config_map("x", {"a b": "1"})).json()
+    assert body["details"]["causes"][0]["field"] == "data[a b]"
+    body = http.post(cms, config_map("x", {"a": "x" * 1_100_000})).json()
+    assert body["code"] == 422 and "Too long: may not be more than 1048576 bytes" in body["message"]
+
+
+def test_claims_do_not_shrink_or_grow_at_will(http, ns):
+    claims = f"/api/v1/namespaces/{ns}/persistentvolumeclaims"
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "resources": {"requests": {"storage": "2Gi"}}}
+    http.post(claims, {"metadata": {"name": "c"}, "spec": spec})
+    bound = {"status": {"phase": "Bound", "capacity": {"storage": "2Gi"}, "accessModes": ["ReadWriteOnce"]}}
+    http.patch("merge", claims + "/c/status", bound)
+
+    def resize(size):
+        return http.patch("merge", claims + "/c", {"spec": {"resources": {"requests": {"storage": size}}}}).json()
+
+    assert "field can not be less than status.capacity" in resize("1Gi")["message"]
+    assert "must support resize" in resize("3Gi")["message"] and resize("3Gi")["code"] == 403
+    body = http.patch("merge", claims + "/c", {"spec": {"accessModes": ["ReadWriteMany"]}}).json()
+    assert "spec is immutable after creation" in body["message"]
+
+
+def test_volumes_need_a_source_and_keep_it(http, ns):
+    path, name = "/api/v1/persistentvolumes", f"pv-{ns}"
+    spec = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}}
+    assert "must specify a volume type" in http.post(path, {"metadata": {"name": name}, "spec": spec}).json()["message"]
+    spec["csi"] = {"driver": "csi.example.com", "volumeHandle": "v"}
+    assert http.post(path, {"metadata": {"name": name}, "spec": spec}).status_code == 201
+    body = http.patch("merge", f"{path}/{name}", {"spec": {"csi": {"volumeHandle": "w"}}}).json()
+    assert "spec.persistentvolumesource is immutable after creation" in body["message"]
+    http.delete(f"{path}/{name}")
+    assert "deletionTimestamp" in http.get(f"{path}/{name}").json()["metadata"]  # protected until its controller agrees
+
+
+def test_first_namespaces_stay(http):
+    body = http.delete("/api/v1/namespaces/kube-system").json()
+    assert body["code"] == 403 and body["message"].endswith("this namespace may not be deleted")
+
+
+def test_services_get_an_address_each(http, ns):
+    path = f"/api/v1/namespaces/{ns}/services"
+    made = [http.post(path, {"metadata": {"name": n}, "spec": {"ports": [{"port": 80}]}}).json() for n in "ab"]
+    addresses = [s["spec"]["clusterIP"] for s in made]
+    assert len(set(addresses)) == 2 and all(s["spec"]["clusterIPs"] == [s["spec"]["clusterIP"]] for s in made)
+    assert made[0]["spec"]["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}]
+    body = http.post(path, {"metadata": {"name": "h"}, "spec": {"clusterIP": "None"}}).json()
+    assert body["spec"]["clusterIPs"] == ["None"]
+
+
+def test_duplicate_fields_are_found_in_strict_validation(http, cms):
+    text = '{"metadata": {"name": "x", "labels": {"a": "1", "a": "2"}}, "data": {"k": "1"}, "data": {"k": "2"}}'
+    body = http.send("POST", cms, text, fieldValidation="Strict").json()
+    assert body["message"] == 'strict decoding error: duplicate field "metadata.labels.a", duplicate field "data"'
+    assert http.send("POST", cms, text, fieldValidation="Ignore").status_code == 201
