@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ import aiohttp
 from jfsnb.sandbox.client import ApiError, Obj
 from jfsnb.sandbox.node import env
 from jfsnb.sandbox.node.backoff import CONTAINER_INITIAL, CONTAINER_LONGEST, BackOff, go_duration, restarts
+from jfsnb.sandbox.node.configure import container_spec
 from jfsnb.sandbox.node.context import RUNTIME_NAME
 from jfsnb.sandbox.node.grace import Grace
 from jfsnb.sandbox.node.handlers import Target, act
@@ -24,7 +24,7 @@ from jfsnb.sandbox.node.logs import ContainerLog
 from jfsnb.sandbox.node.probes import KINDS, Prober
 from jfsnb.sandbox.node.process import Process
 from jfsnb.sandbox.node.runtime import ContainerSpec, StartError
-from jfsnb.sandbox.node.security import Identity, identity
+from jfsnb.sandbox.node.security import Identity
 from jfsnb.sandbox.node.status import NEVER_STARTED, ContainerRecord, stamp
 from jfsnb.sandbox.node.volumes.content import VolumeError
 from jfsnb.sandbox.node.volumes.paths import outside, pod_directory
@@ -122,7 +122,7 @@ class Container:
             resync = self.pod.resync.next
             image = await self._puller.pull()
             try:
-                return image, await self._configure(image)
+                return image, await container_spec(self, image)
             except (env.ConfigError, VolumeError) as error:
                 self.event("Warning", "Failed", f"Error: {error}")
                 self.wait_for("CreateContainerConfigError", str(error))
@@ -131,40 +131,6 @@ class Container:
                 continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(resync.wait(), self.pod.node.sync_seconds)
-
-    async def _configure(self, image: Image) -> ContainerSpec:
-        node, pod, facts = self.pod.node, self.pod, self.pod.facts()
-        namespace = facts["metadata"]["namespace"]
-        maps, names = env.references(self.spec)
-        sources = env.Sources(
-            await node.objects.config_maps(namespace, maps),
-            await node.objects.secrets(namespace, names),
-            node.allocatable,
-        )
-        base = {"HOSTNAME": pod.hostname, **node.service_env}
-        variables = env.environment(facts, self.spec, sources, base)
-        self.identity = identity(facts, self.spec)
-        self.env = {**image.env, **variables}
-        mounts = await pod.volumes.bind_mounts(self.spec, self.env)
-        security = self.spec.get("securityContext") or {}
-        # No cgroups: requests and limits are reported, not enforced.
-        return ContainerSpec(
-            id=secrets.token_hex(32),
-            hostname=pod.hostname,
-            image=image,
-            argv=env.command_line(self.spec, self.env, image.entrypoint, image.command),
-            env=self.env,
-            working_dir=self.spec.get("workingDir") or image.working_dir,
-            uid=self.identity.uid,
-            gid=self.identity.gid,
-            groups=self.identity.groups,
-            privileged=bool(security.get("privileged")),
-            mounts=(*mounts, *pod.own_mounts(self)),
-            share_pid_with=pod.shared_pid(self),
-            read_only_root=bool(security.get("readOnlyRootFilesystem")),
-            stdin=bool(self.spec.get("stdin")),
-            tty=bool(self.spec.get("tty")),
-        )
 
     async def _launch(self, image: Image, spec: ContainerSpec) -> bool:
         """Run the process; whether it runs."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -18,12 +17,12 @@ from jfsnb.sandbox.node.grace import Grace
 from jfsnb.sandbox.node.hosts import hosts_file
 from jfsnb.sandbox.node.news import News
 from jfsnb.sandbox.node.runtime import BindMount
-from jfsnb.sandbox.node.status import PodView, pod_status, stamp
+from jfsnb.sandbox.node.status import PodView, stamp
+from jfsnb.sandbox.node.status_writer import RETRY_SECONDS, StatusWriter
 from jfsnb.sandbox.node.volumes.paths import log_directory, outside, pod_directory
 from jfsnb.sandbox.node.volumes.pod_volumes import PodVolumes
 
 DEADLINE = "Pod was active on the node longer than the specified deadline"
-RETRY_SECONDS = 0.2
 log = logging.getLogger(__name__)
 
 
@@ -55,8 +54,7 @@ class PodWorker:
         self._grace: Grace | None = None
         self._stop_wanted, self._delete_wanted = asyncio.Event(), asyncio.Event()
         self._gone = asyncio.Event()
-        self._dirty, self._writing = asyncio.Event(), asyncio.Lock()
-        self._sent: Obj = {}
+        self._status = StatusWriter(self, self._gone)
         if rejected is not None:
             self._reject(rejected)
 
@@ -98,8 +96,7 @@ class PodWorker:
 
     def as_seen_here(self) -> Obj:
         """The Pod with its latest status, sent or not."""
-        status = pod_status(self._with_sent_conditions(), self.view(), stamp())
-        return {"kind": "Pod", "apiVersion": "v1", **self.obj, "status": status}
+        return {"kind": "Pod", "apiVersion": "v1", **self.obj, "status": self._status.current()}
 
     def own_mounts(self, container: Container) -> tuple[BindMount, ...]:
         """What the kubelet itself puts into a container: /etc/hosts and the termination message."""
@@ -125,6 +122,7 @@ class PodWorker:
     def update(self, pod: Obj) -> None:
         """The Pod changed. New annotations or labels make an immediate resync, as every change does in a kubelet."""
         old, self.obj = self.obj, pod
+        self.changed()  # readiness gates, or a new generation
         meta = pod["metadata"]
         if any(meta.get(k) != old["metadata"].get(k) for k in ("annotations", "labels")):
             self.resync.tell()
@@ -150,13 +148,13 @@ class PodWorker:
         """From now until the Pod is gone."""
         if self.obj["metadata"].get("deletionTimestamp"):
             self.update(self.obj)
-        writer, deadline = asyncio.create_task(self._keep_status()), self._deadline()
+        writer, deadline = asyncio.create_task(self._status.run()), self._deadline()
         try:
             if not self._stopped:
                 await self._live_until_stopped()
                 await self._stop_containers()
                 self._stopped = True
-            await self._send_status()
+            await self._status.send()
             await self.volumes.unmount()
             await self._delete_wanted.wait()
             await self._remove()
@@ -268,12 +266,7 @@ class PodWorker:
 
     def changed(self) -> None:
         """Something that the status shows is different now."""
-        self._dirty.set()
-
-    async def _keep_status(self) -> None:
-        while not self._gone.is_set():
-            await self._dirty.wait()
-            await self._send_status()
+        self._status.changed()
 
     def view(self) -> PodView:
         return PodView(
@@ -288,49 +281,10 @@ class PodWorker:
             self._message,
         )
 
-    async def _send_status(self) -> None:
-        """Bring the API server's status up to date; several changes in between become one."""
-        async with self._writing:
-            self._dirty.clear()
-            while not self._gone.is_set():
-                self._dirty.clear()
-                status = pod_status(self._with_sent_conditions(), self.view(), stamp())
-                if status == self._sent or await self._patch_status(status):
-                    return
-                await asyncio.sleep(RETRY_SECONDS)
-
-    def _with_sent_conditions(self) -> Obj:
-        """The Pod as the API server has it, and what it may not have sent back yet."""
-        if not self._sent:
-            return self.obj
-        status = self.obj.get("status") or {}
-        mine = {c["type"]: c for c in self._sent["conditions"]}
-        others = [c for c in status.get("conditions") or () if c["type"] not in mine]
-        return {**self.obj, "status": {**status, "conditions": [*mine.values(), *others]}}
-
-    async def _patch_status(self, status: Obj) -> bool:
-        """Send a status; whether there is nothing more to try."""
-        meta = self.obj["metadata"]
-        gone = dict.fromkeys(self._sent.keys() - status.keys())
-        body = {"metadata": {"uid": self.uid}, "status": {**status, **gone}}
-        path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
-        try:
-            await self.node.api.patch(path, body)
-        except ApiError as error:
-            if error.status not in (404, 409, 422):
-                log.warning("status of %s: %s", meta["name"], error)
-                return False
-            return True  # the Pod is gone, or another one has its name
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return False
-        self._sent = status
-        return True
-
     async def refresh(self, cache: dict[tuple[str, str, str], Obj | None] | None = None) -> None:
         """Bring projected volumes up to date."""
         if not self._stopped:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await self.volumes.refresh(cache)
+            await self.volumes.refresh(cache)
 
 
 async def delete_for_good(api: ApiClient, pod: Obj) -> None:
