@@ -110,6 +110,30 @@ def test_released_stays_until_its_reference_is_cleared(plane, ns, claims, make_p
     plane.until_one(f"{claims}/again", phase("Bound"))
 
 
+def test_a_claim_of_the_same_name_is_another_claim(plane, ns, claims, make_pv, cls):
+    name = make_pv(cls)
+    plane.post(claims, pvc("c", cls))
+    plane.until_one(f"{claims}/c", phase("Bound"))
+    plane.delete(f"{claims}/c")
+    plane.until_gone(f"{claims}/c")
+    plane.post(claims, pvc("c", cls))
+    plane.until_one(f"{PVS}/{name}", phase("Released"))
+    plane.event(ns, "c", "ProvisioningFailed")
+    assert plane.get(f"{claims}/c")["status"]["phase"] == "Pending"
+
+
+def test_a_volume_of_an_earlier_claim_of_that_name_is_released(plane, ns, claims, make_pv, cls):
+    plane.post(claims, pvc("c", cls))
+    earlier = {
+        "kind": "PersistentVolumeClaim",
+        "namespace": ns,
+        "name": "c",
+        "uid": "00000000-0000-0000-0000-00000000beef",
+    }
+    plane.until_one(f"{PVS}/{make_pv(cls, claimRef=earlier)}", phase("Released"))
+    assert plane.get(f"{claims}/c")["status"]["phase"] == "Pending"
+
+
 def test_a_claim_whose_volume_is_gone_is_lost(plane, ns, claims, make_pv, cls):
     name = make_pv(cls)
     plane.post(claims, pvc("c", cls))

@@ -68,27 +68,29 @@ def sets(plane, apps):
     return plane.items(f"{apps}/replicasets")
 
 
-def test_recreate_never_runs_old_and_new_together(plane, apps, pods):
-    plane.post(f"{apps}/deployments", workload("d", 2, strategy={"type": "Recreate"}))
-    plane.until_one(f"{apps}/deployments/d", rolled_out)
-    version = plane.get(pods)["metadata"]["resourceVersion"]
-    plane.patch(f"{apps}/deployments/d", {"spec": {"template": template({"app": "d"}, "two")}})
-    plane.until_one(f"{apps}/deployments/d", rolled_out)
-    together = []
-    alive = {p["metadata"]["name"]: "two" for p in ()}
-    query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "1"}
-    import json
+def settled(plane, apps, name="other"):
+    """Wait until the controllers have dealt with something that came later."""
+    plane.post(f"{apps}/deployments", workload(name, 1))
+    plane.until_one(f"{apps}/deployments/{name}", rolled_out)
+    plane.post(f"{apps}/statefulsets", workload(name, 1))
+    plane.until_one(f"{apps}/statefulsets/{name}", lambda s: s["status"].get("readyReplicas") == 1)
 
-    with plane.http.stream("GET", pods, params=query) as stream:
-        for line in stream.iter_lines():
-            event = json.loads(line)
-            pod = event["object"]
-            if event["type"] == "DELETED":
-                alive.pop(pod["metadata"]["name"], None)
-            elif event["type"] != "BOOKMARK":
-                alive[pod["metadata"]["name"]] = pod["spec"]["containers"][0]["image"]
-            together.append(set(alive.values()))
-    assert {"one", "two"} not in together and {"two"} in together
+
+def test_recreate_starts_nothing_new_before_the_last_old_pod_is_gone(plane, apps, pods):
+    body = workload("d", 1, strategy={"type": "Recreate"})
+    body["spec"]["template"]["metadata"]["finalizers"] = ["example.com/hold"]
+    plane.post(f"{apps}/deployments", body)
+    plane.until_one(f"{apps}/deployments/d", rolled_out)
+    plane.patch(f"{apps}/deployments/d", {"spec": {"template": template({"app": "d"}, "two")}})
+    leaving = plane.until(
+        pods, lambda ps: next((p for p in ps if p["metadata"].get("deletionTimestamp")), None), labelSelector="app=d"
+    )
+    settled(plane, apps)
+    assert [p["metadata"]["name"] for p in plane.items(pods, labelSelector="app=d")] == [leaving["metadata"]["name"]]
+    plane.patch(f"{pods}/{leaving['metadata']['name']}", {"metadata": {"finalizers": None}})
+    plane.until(pods, lambda ps: images(ps) == ["two"], labelSelector="app=d")
+    new = plane.items(pods, labelSelector="app=d")[0]["metadata"]
+    plane.patch(f"{pods}/{new['name']}", {"metadata": {"finalizers": None}})
 
 
 def test_a_rollout_that_makes_no_progress_is_given_up_but_goes_on_when_it_can(plane, apps, pods):
@@ -157,6 +159,15 @@ def test_a_stateful_set_starts_in_order_with_claims_of_its_own(plane, ns, apps, 
     assert plane.until_one(path, bool)["metadata"]["labels"] == {"app": "c"}
     pod = plane.until_one(f"{pods}/c-0", bool)
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "data-c-0"}} in pod["spec"]["volumes"]
+
+
+def test_a_stateful_set_waits_for_each_pod(plane, apps, pods):
+    body = workload("s", 2)
+    body["spec"]["template"]["metadata"] = {"labels": {"app": "s", "pretend": "Pending"}}
+    plane.post(f"{apps}/statefulsets", body)
+    plane.until_one(f"{pods}/s-0", lambda p: p["status"].get("podIP"))
+    settled(plane, apps)
+    assert not plane.exists(f"{pods}/s-1")
 
 
 def test_a_stateful_set_is_updated_from_its_end(plane, apps, pods):
