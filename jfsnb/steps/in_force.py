@@ -85,6 +85,9 @@ def wait_in_force(run: Run) -> InForce:
                 _read_file(run.cluster, one, since)
     states = [_unpatched(one, wanted) if not patched.get("changed") else one.judge(wanted) for one in looked.values()]
     rows = tuple(_row(looked[s.node], s) for s in states) + _bystanders(run, driver, looked)
+    for one in looked.values():
+        if one.lines:
+            run.keep_log(one.pod["metadata"]["name"], one.lines)
     result = InForce(nodes=rows, checks=(checks.in_force(states, list(pods)),), timeline=tuple(timeline.entries))
     return run.require(result)
 

@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -60,6 +60,13 @@ class Run:
         """Keep a part's result in the run folder and hand it back."""
         save(self.folder, result)
         return result
+
+    def keep_log(self, pod: str, lines: Iterable[str]) -> None:
+        """Keep a container's lines (redacted where they were read) as logs/<pod>.log in the run folder."""
+        folder = self.folder / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic(folder / f"{pod}.log") as sink:
+            sink.writelines(f"{line}\n" for line in lines)
 
     def require(self, result: R) -> R:
         """Keep the result; stop the run when it says that going on makes no sense.

@@ -85,6 +85,8 @@ def shutdown(run: Run) -> Shutdown:
             _begin(ending, feeds)
         feeds.watch("pod", "pods", known.namespace, fields=f"metadata.name={known.pod}")
         feeds.watch("mount pod", "pods", driver.namespace, fields=f"metadata.name={known.mount_pod}")
+        before = run.cluster.log(known.namespace, known.pod, container)
+        mount_before = run.cluster.log(driver.namespace, known.mount_pod, MOUNT_CONTAINER)
         ending.log, ending.mount_log = [], []
         run.tell("change", f"delete Pod {known.namespace}/{known.pod}", f"pod/{known.pod}")
         ending.deleted_at = time.monotonic()
@@ -97,6 +99,8 @@ def shutdown(run: Run) -> Shutdown:
                 if ending.over:
                     break
             _rest_of_logs(ending, feeds)
+    run.keep_log(known.pod, (*before, *ending.log))
+    run.keep_log(known.mount_pod, (*mount_before, *ending.mount_log))
     if ending.pod_gone:
         run.journal.gone("pods", known.namespace, known.pod)
     return run.finish(

@@ -87,6 +87,7 @@ def deploy(run: Run, role: str, driver: Driver, volume: Volume, timeline: Timeli
         _watch(run, seen, driver, namespace, name)
     seconds = time.monotonic() - started
     result = _fields(run, seen, pod, namespace, name)
+    run.keep_log(name, seen.log)
     claim_phase = str((volume.claim.get("status") or {}).get("phase", ""))
     up = checks.came_up(
         seen.pod,

@@ -51,6 +51,8 @@ def test_the_story_ends_well(world, parameters):
     assert len(found["data"].routes) == 3
     assert found["shutdown"].mount_pod_gone
     assert {p.kind for p in world.told} >= {"step", "wait", "event", "log", "change"}
+    logs = {path.name: path.read_text() for path in (run.folder / "logs").iterdir()}
+    assert "PRESTOP" in logs[f"{tested.pod}.log"] and "is ready at" in logs[f"{tested.mount_pod}.log"]
     before = (run.folder / "config-before.yaml").read_text()
     assert before == world.before["config"]["config.yaml"] != (run.folder / "config-after.yaml").read_text()
 
