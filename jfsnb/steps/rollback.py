@@ -14,7 +14,7 @@ from typing import Any
 from jfsnb.driver.deletion import reason_to_stay
 from jfsnb.driver.mountpods import MountPod, claims_of
 from jfsnb.driver.names import MOUNT_POD_SELECTOR
-from jfsnb.errors import JfsnbError, NotInCluster, WaitTimeout
+from jfsnb.errors import JfsnbError, NotInCluster, PermissionMissing, WaitTimeout
 from jfsnb.kube.cluster import Cluster
 from jfsnb.settings import Settings
 from jfsnb.steps import config, driver, in_force
@@ -60,7 +60,7 @@ def rollback(cluster: Cluster, run_id: str, outputs: Path | None = None) -> Roll
     for entry in standing:
         _attempt(rows, entry.op, entry.object, functools.partial(_undo, cluster, journal, entry, run_id))
     _wait_for_objects(cluster, journal, standing, rows)
-    _sweep(cluster, run_id, rows)
+    _sweep(cluster, run_id, rows, bool(journal.entries()))
     rows += watched.wait(rows)
     _wait_for_mount_pods(cluster, served, rows)
     return RolledBack(tuple(rows), not any(r["outcome"].startswith(("left", "failed")) for r in rows))
@@ -161,12 +161,20 @@ def _restore_annotation(cluster: Cluster, entry: Entry) -> str:
     return "undone"
 
 
-def _sweep(cluster: Cluster, run_id: str, rows: list[Row]) -> None:
-    """What carries the run's label but stands in no journal here: the run was started on another machine."""
+def _sweep(cluster: Cluster, run_id: str, rows: list[Row], has_journal: bool) -> None:
+    """What carries the run's label but stands in no journal here: the run was started on another machine.
+
+    With a journal it is only a second look, for which somebody with few permissions need not be allowed to list.
+    """
     for plural in SWEPT:
 
         def sweep(plural: str = plural) -> str:
-            found = cluster.list(plural, labels=f"{RUN_LABEL}={run_id}")
+            try:
+                found = cluster.list(plural, labels=f"{RUN_LABEL}={run_id}")
+            except PermissionMissing:
+                if has_journal:
+                    return ""
+                raise
             for obj in found:
                 _ask_for_deletion(cluster, plural, obj)
             for obj in found:
