@@ -63,6 +63,7 @@ class Container:
         self.previous_log: Path | None = None
         self.up = asyncio.Event()  # started for the first time, startup probe included
         self._puller = Puller(self)
+        self._redefined = False
         self._backoff = BackOff(CONTAINER_INITIAL, CONTAINER_LONGEST)
         self._ended_at = 0.0
         self._watch: asyncio.Task[None] | None = None
@@ -101,9 +102,22 @@ class Container:
             await self._start()
             if self._watch is not None:
                 await asyncio.shield(self._watch)
+            if self._redefined:
+                self._redefined = False
+                continue
             if not restarts(self.policy, self.record.exit_code or 0):
                 return
             await self._back_off()
+
+    def redefine(self, spec: Obj) -> None:
+        """Another image (all that may be changed of a container): a running one is started anew with it."""
+        old, self.spec = self.spec, spec
+        if old["image"] != spec["image"] and self.process is not None and self.kind != "init":
+            self._redefined = True
+            self.event("Normal", "Killing", f"Container {self.name} definition changed, will be restarted")
+            self._spawn(self.stop(Grace(self.pod.grace_seconds)))
+        if old["image"] != spec["image"]:
+            self.set(image=spec["image"])
 
     async def _start(self) -> None:
         image, spec = await self._configured()

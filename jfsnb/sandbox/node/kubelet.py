@@ -30,6 +30,7 @@ from jfsnb.sandbox.node.pod_worker import PodWorker, delete_for_good
 from jfsnb.sandbox.node.runtime import Runtime
 from jfsnb.sandbox.node.server import KubeletServer
 from jfsnb.sandbox.node.tier import Tier
+from jfsnb.sandbox.node.volumes.stats import keep_measuring
 
 RECORDED = "sandbox.jfsnb.io/recorded"
 SYNC_SECONDS = 10.0
@@ -129,6 +130,7 @@ class Kubelet:
                 context.plugins.run(),
                 self.informer.run(self._on_pod),
                 self._sync(),
+                keep_measuring(self.workers),
             )
         finally:
             await server.close()

@@ -18,6 +18,7 @@ from jfsnb.sandbox.node.hosts import hosts_file
 from jfsnb.sandbox.node.news import News
 from jfsnb.sandbox.node.runtime import BindMount
 from jfsnb.sandbox.node.status import PodView, stamp
+from jfsnb.sandbox.node.status import container_spec as container_spec_of
 from jfsnb.sandbox.node.status_writer import RETRY_SECONDS, StatusWriter
 from jfsnb.sandbox.node.volumes.paths import log_directory, outside, pod_directory
 from jfsnb.sandbox.node.volumes.pod_volumes import PodVolumes
@@ -43,6 +44,7 @@ class PodWorker:
         self.ip = node.ip if self.host_network else ip
         self.resync = News()
         self.volumes = PodVolumes(self)
+        self.volume_stats: dict[str, Obj] = {}
         self.containers = [
             Container(self, c, "sidecar" if c.get("restartPolicy") == "Always" else "init")
             for c in spec.get("initContainers") or ()
@@ -123,6 +125,8 @@ class PodWorker:
         """The Pod changed. New annotations or labels make an immediate resync, as every change does in a kubelet."""
         old, self.obj = self.obj, pod
         self.changed()  # readiness gates, or a new generation
+        for container in self.containers:
+            container.redefine(container_spec_of(pod, container.name))
         meta = pod["metadata"]
         if any(meta.get(k) != old["metadata"].get(k) for k in ("annotations", "labels")):
             self.resync.tell()

@@ -21,6 +21,7 @@ from jfsnb.sandbox.node.logs import ContainerLog, LogOptions, read
 from jfsnb.sandbox.node.port_forward import run_port_forward
 from jfsnb.sandbox.node.remote_command import run_attach, run_exec
 from jfsnb.sandbox.node.spdy_forward import PROTOCOL, SpdyForward
+from jfsnb.sandbox.node.volumes.stats import summary
 from jfsnb.sandbox.pki import issue
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class KubeletServer:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/pods", self._pods)
         app.router.add_get("/pods/", self._pods)
+        app.router.add_get("/stats/summary", self._stats)
         app.router.add_get("/containerLogs" + where, self._logs)
         for path in ("/exec" + where, "/exec/{namespace}/{pod}/{uid}/{container}"):
             app.router.add_route("*", path, self._exec)
@@ -108,6 +110,10 @@ class KubeletServer:
     async def _pods(self, _request: web.Request) -> web.Response:
         items = [w.as_seen_here() for w in self._kubelet.workers.values()]
         body = {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}
+        return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+    async def _stats(self, _request: web.Request) -> web.Response:
+        body = summary(self._kubelet.context.name, self._kubelet.workers.values())
         return web.Response(body=orjson.dumps(body), content_type="application/json")
 
     def _pod(self, request: web.Request) -> PodWorker:

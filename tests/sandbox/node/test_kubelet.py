@@ -134,6 +134,32 @@ def test_a_pod_that_the_node_cannot_hold_is_rejected(on):
 # ---------------------------------------------------------------- containers
 
 
+def test_another_image_restarts_the_container_whatever_the_policy(on):
+    async def test(k):
+        await k.run(pod("trap 'exit 0' TERM; sleep 600 & wait"))
+        other = "xxx/juicedata/mount:ce-v1.3.0"
+        await k.api.patch(f"{k.pods}/p", {"spec": {"containers": [{"name": "c", "image": other}]}}, kind="strategic")
+        again = await k.until(lambda p: container(p).get("restartCount") == 1 and "running" in container(p)["state"])
+        assert container(again)["image"] == other
+        await k.event(lambda e: e["message"] == "Container c definition changed, will be restarted")
+
+    on(test)
+
+
+def test_a_readiness_gate_opens_when_somebody_sets_its_condition(on):
+    async def test(k):
+        await k.run(pod(readinessGates=[{"conditionType": "example.com/go"}]))
+        await k.until(lambda p: container(p)["ready"] and _ready(p) == "False")
+        go = {"type": "example.com/go", "status": "True"}
+        await k.api.patch(f"{k.pods}/p/status", {"status": {"conditions": [go]}}, kind="strategic")
+        await k.until(lambda p: _ready(p) == "True")
+
+    def _ready(p):
+        return next(c["status"] for c in p["status"]["conditions"] if c["type"] == "Ready")
+
+    on(test)
+
+
 def test_termination_messages(on):
     async def test(k):
         ended = await k.run(pod("echo because > /dev/termination-log; exit 3"), "Failed")
@@ -219,12 +245,14 @@ def test_annotating_a_pod_refreshes_its_volumes_at_once(on):
             await k.create("configmaps", {"metadata": {"name": "f"}, "data": {"a": "old"}})
             volumes = [{"name": "v", "configMap": {"name": "f"}}]
             mounts = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
-            script = "cat /v/a; echo; until [ $(cat /v/a) = new ]; do sleep 0.1; done; echo changed"
-            await k.run(pod(script, container=mounts, volumes=volumes))
+            probe = {"readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/read"]}, "periodSeconds": 1}}
+            script = "cat /v/a; touch /tmp/read; until [ $(cat /v/a) = new ]; do sleep 0.1; done; echo changed"
+            await k.run(pod(script, container=mounts | probe, volumes=volumes))
+            await k.until(lambda p: container(p)["ready"])
             await k.api.patch(f"/api/v1/namespaces/{k.namespace}/configmaps/f", {"data": {"a": "new"}})
             await k.api.patch(f"{k.pods}/p", {"metadata": {"annotations": {"now": "please"}}})
             await k.until(phase("Succeeded"))
-            assert await k.logs() == "old\nchanged\n"
+            assert await k.logs() == "oldchanged\n"
         finally:
             slow["metadata"]["annotations"]["sandbox.jfsnb.io/sync-seconds"] = None
             await k.api.patch(f"/api/v1/nodes/{name}", slow)

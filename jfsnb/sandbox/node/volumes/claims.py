@@ -35,6 +35,11 @@ class Source:
     read_only: bool = False
     persistent: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def handle(self) -> str:
+        """The volume id that its CSI driver knows."""
+        return str(self.spec["csi"].get("volumeHandle") or self.name)
+
 
 async def resolve(api: ApiClient, pod: Obj, volume: Obj) -> Source:
     """The source of an entry of ``spec.volumes``.

@@ -126,8 +126,7 @@ async def unpublish(node: NodeContext, uid: str, source: Source) -> None:
         VolumeError: it could not, or it is not there.
     """
     csi, target = source.spec["csi"], target_path(uid, source.name)
-    handle = csi.get("volumeHandle") or source.name
-    request = proto.NodeUnpublishVolumeRequest(volume_id=handle, target_path=target)
+    request = proto.NodeUnpublishVolumeRequest(volume_id=source.handle, target_path=target)
     try:
         async with node.plugins.client(csi["driver"]) as driver:
             await driver.NodeUnpublishVolume(request, timeout=CALL_SECONDS)

@@ -179,6 +179,10 @@ class PodVolumes:
 
     # ------------------------------------------------------------ refresh and remove
 
+    def published(self) -> list[tuple[Source, str]]:
+        """The CSI volumes that are mounted now, with their target paths."""
+        return [(s, self._paths[v]) for v, s in self._sources.items() if s.kind == "csi" and v in self._paths]
+
     async def refresh(self, cache: Cache | None = None) -> None:
         """Compare projected volumes with what they are made from; a trouble is told and tried again next time."""
         for volume, source in list(self._sources.items()):
