@@ -1,11 +1,16 @@
-"""A smoke Pod of this run, as an earlier part has left it in the run folder."""
+"""A smoke Pod of this run, as an earlier part has left it in the run folder, and the Mount Pod that serves it now."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from jfsnb.errors import NotInCluster
+from jfsnb.checks.codes import Unreadable
+from jfsnb.driver.mountpods import MountPod
+from jfsnb.errors import JfsnbError, NotInCluster
+from jfsnb.steps import driver as driver_facts
+from jfsnb.steps.driver import Driver
+from jfsnb.steps.results import Baseline
 from jfsnb.steps.run import Run
 
 
@@ -45,3 +50,18 @@ def smoked(run: Run, part: str) -> Smoked:
         mount_object=known.get("mount_object") or {},
         log=tuple(known["log"]),
     )
+
+
+def mount_pod_of(run: Run, driver: Driver, known: Smoked) -> MountPod | Unreadable:
+    """The Mount Pod that serves a smoke Pod, as it is now."""
+    pods = driver_facts.facts_of(driver_facts.mount_pods(run.cluster, driver))
+    found = [p for p in pods if known.uid and p.serves(known.uid, known.volume)]
+    return found[0] if found else Unreadable(f"no Mount Pod carries the reference of {known.pod}")
+
+
+def baseline_mount_pod(run: Run, driver: Driver) -> MountPod | Unreadable:
+    """The baseline's Mount Pod as it is now."""
+    try:
+        return mount_pod_of(run, driver, smoked(run, Baseline.PART))
+    except JfsnbError as error:
+        return Unreadable(error.what)

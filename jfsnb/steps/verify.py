@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jfsnb.checks import carried_out, configured
-from jfsnb.checks import client as client_checks
 from jfsnb.checks.bystanders import Seen, baseline_kept, others_unchanged
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.model import CheckResult, Verdict, overall
 from jfsnb.checks.serving import claim_bound, distinct_from_baseline, mount_pod_ready, served_by_one
-from jfsnb.checks.tier import labelled
 from jfsnb.driver import names
 from jfsnb.driver.mountpods import MountPod, VolumePairing
 from jfsnb.errors import JfsnbError, NotInCluster
-from jfsnb.steps import clients, config
+from jfsnb.steps import config
 from jfsnb.steps import driver as driver_facts
 from jfsnb.steps.background import pairing_of
+from jfsnb.steps.client_proof import client
 from jfsnb.steps.data import data
 from jfsnb.steps.driver import Driver
-from jfsnb.steps.image_probe import client_in_image
 from jfsnb.steps.journal import CONFIG
 from jfsnb.steps.model import Row, Timeline
 from jfsnb.steps.results import (
@@ -41,7 +38,7 @@ from jfsnb.steps.results import (
 )
 from jfsnb.steps.rollback import rollback
 from jfsnb.steps.run import Run, checks_of, load, part
-from jfsnb.steps.serving import Smoked, smoked
+from jfsnb.steps.serving import baseline_mount_pod, smoked
 from jfsnb.steps.shutdown import shutdown
 
 __all__ = ["chain", "client", "data", "restore", "shutdown", "verdict"]
@@ -63,7 +60,7 @@ def chain(run: Run) -> Chain:
     serving = found.mount_pod if found else None
     if serving is not None:
         checks.append(mount_pod_ready(serving))
-        baseline = _baseline_mount_pod(run, driver)
+        baseline = baseline_mount_pod(run, driver)
         checks.append(distinct_from_baseline(serving, baseline))
     return run.finish(
         Chain(
@@ -106,110 +103,6 @@ def _others(found: VolumePairing | None) -> tuple[Row, ...]:
     ) + tuple({"name": p.name, "node": p.node, "why_not": "is being deleted"} for p in found.deleting)
 
 
-def _mount_pod_of(run: Run, driver: Driver, known: Smoked) -> MountPod | Unreadable:
-    """The Mount Pod that serves a smoke Pod, as it is now."""
-    pods = driver_facts.facts_of(driver_facts.mount_pods(run.cluster, driver))
-    found = [p for p in pods if known.uid and p.serves(known.uid, known.volume)]
-    return found[0] if found else Unreadable(f"no Mount Pod carries the reference of {known.pod}")
-
-
-def _baseline_mount_pod(run: Run, driver: Driver) -> MountPod | Unreadable:
-    try:
-        return _mount_pod_of(run, driver, smoked(run, Baseline.PART))
-    except JfsnbError as error:
-        return Unreadable(error.what)
-
-
-@part(Client)
-def client(run: Run) -> Client:
-    """Three levels of evidence for the client: spec, image id, and what really runs."""
-    timeline, image = Timeline(), run.settings.image
-    known, driver = smoked(run, Deployed.PART), driver_facts.find_driver(run.cluster, run.settings.driver_namespace)
-    serving = _mount_pod_of(run, driver, known)
-    if isinstance(serving, Unreadable):
-        raise NotInCluster(serving.why, "look at the cell before: which Mount Pod serves the smoke Pod?")
-    baseline = _baseline_mount_pod(run, driver)
-    with timeline.measure("ask the Mount Pods which client runs"), ThreadPoolExecutor(3) as pool:
-        asked = pool.submit(clients.in_mount_pod, run.cluster, serving)
-        asked_before = (
-            pool.submit(clients.in_mount_pod, run.cluster, baseline) if isinstance(baseline, MountPod) else None
-        )
-        expected = (
-            clients.in_app_pod(run.cluster, known.namespace, known.pod)
-            if known.image == image
-            else client_in_image(run, image, known.node)
-        )
-        versions, before = asked.result(), asked_before.result() if asked_before else {}
-    source, runs = clients.best(versions)
-    runs_before = clients.best(before)[1] if before else Unreadable("there is no baseline")
-    checks = (
-        client_checks.spec_image(serving, image),
-        client_checks.image_id(serving, "", baseline if isinstance(baseline, MountPod) else None),
-        client_checks.running_client(versions, expected, serving.name),
-        client_checks.another_than_baseline(
-            image, baseline.image if isinstance(baseline, MountPod) else "", _text(runs), _text(runs_before)
-        ),
-    )
-    levels = _levels(serving, image, source, runs, versions, expected)
-    return run.finish(
-        Client(
-            levels=levels,
-            baseline=_baseline_levels(baseline, before),
-            checks=labelled(checks, run.cluster.tier),
-            timeline=tuple(timeline.entries),
-        )
-    )
-
-
-def _text(version: str | Unreadable) -> str:
-    return version if isinstance(version, str) else ""
-
-
-def _levels(
-    pod: MountPod,
-    image: str,
-    source: str,
-    runs: str | Unreadable,
-    versions: dict[str, str | Unreadable],
-    expected: str | Unreadable,
-) -> tuple[Row, ...]:
-    wanted = clients.shown(expected)
-    rows = [
-        _level(1, "What was asked for?", "spec.containers[jfs-mount].image", image, pod.image, "what was asked for"),
-        _level(2, "Which image did the node run?", "imageID", "", pod.image_id, "which image was started"),
-        _level(3, "Which client runs?", clients.SOURCE_WORDS[source], wanted, clients.shown(runs), "what runs"),
-    ]
-    for other, version in versions.items():
-        if other != source and isinstance(version, str):
-            proves = "only what is on disk" if other == client_checks.ON_DISK else "what runs, seen another way"
-            rows.append(
-                _level(3, "Does it agree?", clients.SOURCE_WORDS[other], wanted, clients.shown(version), proves)
-            )
-    return tuple(rows)
-
-
-def _level(level: int, question: str, source: str, expected: str, found: str, proves: str) -> Row:
-    return {
-        "level": level,
-        "question": question,
-        "source": source,
-        "expected": expected,
-        "found": found,
-        "proves": proves,
-    }
-
-
-def _baseline_levels(pod: MountPod | Unreadable, versions: dict[str, str | Unreadable]) -> tuple[Row, ...]:
-    if isinstance(pod, Unreadable):
-        return ()
-    source, runs = clients.best(versions)
-    return (
-        _level(1, "What was asked for?", "spec.containers[jfs-mount].image", "", pod.image, "what was asked for"),
-        _level(2, "Which image did the node run?", "imageID", "", pod.image_id, "which image was started"),
-        _level(3, "Which client runs?", clients.SOURCE_WORDS[source], "", clients.shown(runs), "what runs"),
-    )
-
-
 @part(Restored)
 def restore(run: Run) -> Restored:
     """Restore the configuration and remove everything the run made, unless ``keep``."""
@@ -244,7 +137,7 @@ def _baseline_untouched(run: Run, driver: Driver) -> Any:
     except JfsnbError as error:  # no reason not to put everything back
         nobody = Unreadable(error.what)
         return baseline_kept(nobody, nobody, "", "")
-    after = _baseline_mount_pod(run, driver)
+    after = baseline_mount_pod(run, driver)
     before: MountPod | Unreadable = (
         MountPod.from_object(known.mount_object) if known.mount_object else Unreadable("it was not recorded")
     )
