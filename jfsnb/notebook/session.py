@@ -1,4 +1,4 @@
-"""Opening the run that a notebook is part of: parameters checked, cluster connected, results made to show themselves."""
+"""Opening the run that a notebook is part of: parameters checked, cluster connected, results shown."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def connect(settings: Settings) -> Any:
 
 
 def is_interactive() -> bool:
-    """Whether somebody sits in front: JupyterLab names its session, a headless run does not (or says that it is one)."""
+    """Whether somebody sits in front: JupyterLab names its session, a headless run does not, or says so."""
     return "JPY_SESSION_NAME" in os.environ and not os.environ.get("JFSNB_HEADLESS")
 
 
@@ -124,7 +124,7 @@ def warm_up() -> None:
 def _shell() -> Any:
     from IPython.core.getipython import get_ipython
 
-    return get_ipython()  # type: ignore[no-untyped-call]
+    return get_ipython()
 
 
 def _display(shell: Any, shown: Shown) -> None:
