@@ -152,6 +152,18 @@ def test_a_reader_cannot_write(world):
     assert "Read-only file system" in world.exec("app-reader", "touch /data/other")
 
 
+@pytest.mark.parametrize("by_scheduler", [True, False], ids=["scheduler", "kubelet"])
+def test_a_mount_pod_without_room_is_made_again_asking_for_nothing(world, by_scheduler):
+    document = yaml.safe_load(world.with_entry(resources={"requests": {"cpu": "1000"}, "limits": {"memory": "1Gi"}}))
+    document["enableNodeSelector"] = by_scheduler
+    world.configure(yaml.safe_dump(document))
+    world.app("app-one")
+    (mount_pod,) = world.serving(world.running("app-one"))
+    resources = world.core.read_namespaced_pod(mount_pod.name, NAMESPACE).spec.containers[0].resources
+    assert resources.requests == {"cpu": "0", "memory": "0"}
+    assert resources.limits == {"memory": "1Gi"}
+
+
 def test_a_leaked_reference_is_cleaned_and_the_mount_pod_goes(world):
     world.app("app-one")
     (mount_pod,) = world.serving(world.running("app-one"))
