@@ -340,6 +340,11 @@ class EventRecorder:
             self._seen.pop(next(iter(self._seen)))
         self._put(f"/api/v1/namespaces/{namespace}/events", body, None)
 
+    async def flush(self) -> None:
+        """Wait until everything that was recorded has been sent, for who changes a status that the events explain."""
+        if self._writer is not None:
+            await asyncio.shield(self._writer)
+
     def _put(self, path: str, event: Obj, patch: Obj | None) -> None:
         self._queue.put_nowait((path, event, patch))
         if self._writer is None or self._writer.done():

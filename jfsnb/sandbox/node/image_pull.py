@@ -73,6 +73,7 @@ class Puller:
         while (left := self._backoff.remaining(clock(), failed_at)) > 0:
             container.event("Normal", "BackOff", f'Back-off pulling image "{name}"')
             container.event("Warning", "Failed", "Error: ImagePullBackOff")
+            await container.pod.node.recorder.flush()
             container.wait_for("ImagePullBackOff", f'Back-off pulling image "{name}": ErrImagePull: {why}')
             await asyncio.sleep(min(REMIND, left))
 
