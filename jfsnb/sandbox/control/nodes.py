@@ -25,7 +25,7 @@ from jfsnb.sandbox.control.objects import (
     status_of,
     terminated,
 )
-from jfsnb.sandbox.control.placement import ready_state
+from jfsnb.sandbox.control.placement import ready_state, tolerates
 
 GRACE = 50.0  # seconds without heartbeat until a node is Unknown (kube-controller-manager's default)
 LEASES = "kube-node-lease"
@@ -89,7 +89,7 @@ def tolerated_for(pod: Obj, taints: Iterable[Obj], now: datetime) -> float | Non
     for taint in taints:
         if taint["effect"] != "NoExecute":
             continue
-        matching = [t for t in spec_of(pod).get("tolerations") or () if _covers(t, taint)]
+        matching = [t for t in spec_of(pod).get("tolerations") or () if tolerates([t], taint)]
         if not matching:
             return 0
         seconds = [t["tolerationSeconds"] for t in matching if t.get("tolerationSeconds") is not None]
@@ -97,14 +97,6 @@ def tolerated_for(pod: Obj, taints: Iterable[Obj], now: datetime) -> float | Non
             since = moment(taint.get("timeAdded")) or now
             limits.append(max(min(seconds) - (now - since).total_seconds(), 0))
     return min(limits) if limits else None
-
-
-def _covers(toleration: Obj, taint: Obj) -> bool:
-    if toleration.get("effect") not in (None, "", taint["effect"]):
-        return False
-    if toleration.get("key") not in (None, "", taint["key"]):
-        return False
-    return toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", "")
 
 
 class NodeLifecycle(Controller):

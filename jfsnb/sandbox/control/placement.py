@@ -208,7 +208,7 @@ def refuse_neighbours(pod: Obj, state: NodeState, states: Iterable[NodeState]) -
         )
         if not _neighbours(pod, term, state, states) and not first_of_its_kind:
             return Refusal(("node(s) didn't match pod affinity rules",))
-    for other in state_pods_with_anti_affinity(states):
+    for other in _with_anti_affinity(states):
         for term in other[1]["affinity"]["podAntiAffinity"].get(required) or ():
             same = _topology(term, state) is not None and _topology(term, state) == _topology(term, other[0])
             if same and _term_selects(other[2], term, pod):
@@ -216,7 +216,7 @@ def refuse_neighbours(pod: Obj, state: NodeState, states: Iterable[NodeState]) -
     return None
 
 
-def state_pods_with_anti_affinity(states: Iterable[NodeState]) -> Iterable[tuple[NodeState, Obj, Obj]]:
+def _with_anti_affinity(states: Iterable[NodeState]) -> Iterable[tuple[NodeState, Obj, Obj]]:
     """(node, spec, Pod) of the running Pods that keep others away."""
     for state in states:
         for pod in state.pods:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jfsnb.sandbox.control import daemonsets, deployments, disruption, jobs, nodes
+from jfsnb.sandbox.control import daemonsets, disruption, jobs, nodes, rollout
 from jfsnb.sandbox.control.cron import Schedule
 from jfsnb.sandbox.control.cronjobs import due
 from jfsnb.sandbox.control.objects import stamp, template_hash, with_condition
@@ -150,8 +150,8 @@ def replica_set(name, replicas, available=0, created="1"):
     ],
 )
 def test_steps_of_a_rolling_update(new, old, expected):
-    bounds = deployments.Bounds(replicas=4, surge=1, unavailable=1)
-    assert deployments.rolling_step(bounds, replica_set("new", *new), [replica_set("old", *old)]) == expected
+    bounds = rollout.Bounds(replicas=4, surge=1, unavailable=1)
+    assert rollout.rolling_step(bounds, replica_set("new", *new), [replica_set("old", *old)]) == expected
 
 
 @given(
@@ -159,13 +159,13 @@ def test_steps_of_a_rolling_update(new, old, expected):
 )
 def test_a_rolling_update_ends_and_keeps_its_bounds(replicas, surge, unavailable, started, olds):
     """Every new Pod becomes available after each step: the update comes to its end without leaving its bounds."""
-    bounds = deployments.Bounds(replicas, surge, min(unavailable if surge or unavailable else 1, replicas or 1))
+    bounds = rollout.Bounds(replicas, surge, min(unavailable if surge or unavailable else 1, replicas or 1))
     started = min(started, replicas)
     sets = {f"old{i}": replica_set(f"old{i}", n, n, str(i)) for i, n in enumerate(olds)}
     sets["new"] = replica_set("new", started, started)
     for _ in range(100):
         before = sum(s["spec"]["replicas"] for s in sets.values())
-        step = deployments.rolling_step(bounds, sets["new"], [s for n, s in sets.items() if n != "new"])
+        step = rollout.rolling_step(bounds, sets["new"], [s for n, s in sets.items() if n != "new"])
         if not step:
             break
         for name, size in step.items():
