@@ -76,10 +76,16 @@ def main() -> None:
 @_options(*_EVERYTHING, "outputs")
 @click.option("-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="As in papermill.")
 @click.option("-f", "--parameters-file", type=click.Path(exists=True, dir_okay=False), help="YAML, as in papermill.")
+@click.option("--baseline", default="", metavar="TAG", help="Of the sandbox: the client image that serves everybody.")
 @click.option("--strict", is_flag=True, help="WARN ends with exit code 1, too.")
 @_told
 def run(
-    pairs: tuple[tuple[str, str], ...], parameters_file: str | None, strict: bool, outputs: str | None, **options: Any
+    pairs: tuple[tuple[str, str], ...],
+    parameters_file: str | None,
+    baseline: str,
+    strict: bool,
+    outputs: str | None,
+    **options: Any,
 ) -> Any:
     """Run the five notebooks, then write report, run.json and junit.xml.
 
@@ -93,7 +99,7 @@ def run(
 
     values = {**_from_file(parameters_file), **dict(pairs)}
     values |= {name: value for name, value in options.items() if value is not None}
-    return run_notebooks(values, strict)
+    return run_notebooks(values, strict, baseline=baseline)
 
 
 def _from_file(path: str | None) -> dict[str, Any]:
@@ -133,13 +139,14 @@ def sandbox() -> None:
 @click.option("--name", default="default", show_default=True)
 @click.option("--tier", type=click.Choice(["full", "namespaces", "recorded"]), help="At most this tier.")
 @click.option("--node", "nodes", multiple=True, help="A live node; may be repeated.")
+@click.option("--baseline", default="", metavar="TAG", help="The client image that serves everybody.")
 @_told
-def up(name: str, tier: str | None, nodes: tuple[str, ...]) -> None:
+def up(name: str, tier: str | None, nodes: tuple[str, ...], baseline: str) -> None:
     """Start one and keep it until 'down'."""
     from jfsnb.commands.sandbox import describe
     from jfsnb.sandbox import lifecycle
 
-    click.echo(describe(lifecycle.up(name, tier=tier, nodes=nodes)))
+    click.echo(describe(lifecycle.up(name, tier=tier, nodes=nodes, baseline=baseline)))
 
 
 @sandbox.command()

@@ -169,3 +169,32 @@ def test_a_run_without_a_sandbox_brings_its_own_and_takes_it_away(sandbox, tmp_p
     assert (code, run["verdict"]) == (0, "PASS"), "".join(running.told)
     assert [found.name for found in lifecycle.running()] == ["tested"]
     assert {path.name for path in lifecycle.home().iterdir()} == {"tested"}
+
+
+@pytest.mark.skipif(
+    not {"JFSNB_TEST_CLIENT", "JFSNB_OTHER_TEST_CLIENT"} <= set(os.environ),
+    reason="JFSNB_TEST_CLIENT and JFSNB_OTHER_TEST_CLIENT name no two juicefs binaries of 1.x",
+)
+def test_a_client_of_our_days_against_another_one_as_baseline(sandbox, tmp_path, monkeypatch):
+    from jfsnb.sandbox.node.clients import ask_version
+    from jfsnb.sandbox.node.images import ImageStore
+
+    monkeypatch.setenv("JFSNB_CACHE", str(tmp_path / "cache"))
+    store = ImageStore(tmp_path)
+    binaries = [Path(os.environ[name]) for name in ("JFSNB_TEST_CLIENT", "JFSNB_OTHER_TEST_CLIENT")]
+    baseline, other = (store.add(f"ce-v{ask_version(binary).partition('+')[0]}", binary) for binary in binaries)
+    code, run, _ = (running := Running(tmp_path / "out", "--baseline", baseline.reference, sandbox="none")).end()
+    assert (code, run["verdict"]) == (0, "PASS"), run["reason"] + "".join(running.told)
+    assert run["settings"]["image"] == other.reference
+    client = other.client_version
+    evidence = [e for check in run["checks"] for e in check["evidence"] if e["field"] == "version (.config)"]
+    assert client in [e["value"] for e in evidence]
+
+
+def test_a_running_sandbox_with_another_baseline_is_not_used(sandbox):
+    from click.testing import CliRunner
+
+    from jfsnb.cli import main
+
+    found = CliRunner().invoke(main, ["run", "--baseline", "ce-v9.9.9"], env={"JFSNB_SANDBOX": "tested"})
+    assert found.exit_code == 2 and "jfsnb sandbox down --name tested" in found.output

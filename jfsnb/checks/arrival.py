@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,10 @@ HOPELESS = frozenset(
 )
 ANSWERED = ("not found", "unauthorized", "denied", "manifest unknown", "forbidden", "invalid", "no match for platform")
 IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+#: As the client writes its levels (``<FATAL>:``), and programs without any.
+_FATAL = re.compile(r"<FATAL>|\bFATAL\b|^panic:|: not found$")
+_COUNTED = "give up [main@main.go:31]"
+_ERROR = re.compile(r"<ERROR>|^ERROR|\berror:|^Error\b")
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def came_up(
     if mount_object is not None and mount_pod is not None and (theirs := trouble_of(mount_object)) is not None:
         return _mount_pod_trouble(mount_pod, theirs, mount_log)
     if own is not None:
-        said = next((line for line in reversed(log) if line.startswith("ERROR")), log[-1] if log else "nothing")
+        said = _telling_line(log) or "nothing"
         return result(
             ARRIVED,
             Verdict.FAIL,
@@ -138,6 +143,17 @@ def came_up(
             "Read its log in this report.",
         )
     return _still_waiting(pod, mount_pod, failed_mounts, claim_phase, seconds)
+
+
+def _telling_line(log: Sequence[str]) -> str:
+    """The line of a log that says most about an end: the last fatal one, else the last error, else the last of all.
+
+    A 1.x client's watchdog ends with a fatal line of its own that only counts the ends of its child.
+    """
+    for pattern in (_FATAL, _ERROR):
+        if found := next((x for x in reversed(log) if pattern.search(x) and not x.rstrip(".").endswith(_COUNTED)), ""):
+            return found
+    return next((line for line in reversed(log) if line.strip(" .")), "")
 
 
 def _image_trouble(pod: Obj, trouble: Trouble) -> CheckResult:
@@ -157,7 +173,7 @@ def _mount_pod_trouble(mount_pod: MountPod, trouble: Trouble, log: Sequence[str]
         if trouble.is_image
         else f"Read its log: kubectl -n {mount_pod.namespace} logs {mount_pod.name} --previous"
     )
-    said = f"; it said: {log[-1]}" if log else ""
+    said = f"; it said: {line}" if (line := _telling_line(log)) else ""
     return result(
         ARRIVED,
         Verdict.FAIL if trouble.hopeless else Verdict.NOT_READY,

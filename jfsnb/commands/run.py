@@ -48,13 +48,14 @@ class Place:
     own: bool = False
 
 
-def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = None) -> int:
+def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = None, baseline: str = "") -> int:
     """Run the five notebooks.
 
     Args:
         values: parameters, as text or typed.
         strict: whether WARN ends with 1.
         out: for progress; stderr when not given.
+        baseline: client image that serves everybody in the sandbox; empty: what it has.
 
     Returns:
         The exit code (see `jfsnb.report.record.exit_code`).
@@ -67,6 +68,8 @@ def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = No
     settings = Settings.from_mapping(typed(values, known))
     if not settings.is_sandbox and not settings.image:
         raise UsageError("no image was given to test", "name the client image under test: --image")
+    name = os.environ.get("JFSNB_SANDBOX", "default") if settings.is_sandbox else ""
+    _check_baseline(baseline, name)
     _must_be_writable(settings.folder)
     progress = make_progress(out or sys.stderr, [title_of(source) for source in sources])
     started, clock = datetime.now(UTC), time.monotonic()
@@ -78,7 +81,7 @@ def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = No
         try:
             with interruptible():
                 progress.say(f"run {settings.run_id}")
-                with _place(settings, progress) as (place, kernels):
+                with _place(settings, progress, name, baseline) as (place, kernels):
                     try:
                         _notebooks(sources, settings, kernels, progress, outcomes)
                     except Interrupted as signal:
@@ -96,6 +99,23 @@ def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = No
         return finish(settings, place.facts, outcomes, clean_up, times, strict, stopped)
 
 
+def _check_baseline(baseline: str, sandbox: str) -> None:
+    """A baseline is chosen when a sandbox starts; one that runs already must have it."""
+    if not baseline:
+        return
+    if not sandbox:
+        raise UsageError("--baseline is for the sandbox", "on a cluster the baseline is what its configuration names")
+    from jfsnb.sandbox import lifecycle
+    from jfsnb.sandbox.node.images import full_name
+
+    running = lifecycle.find(sandbox)
+    if running is not None and running.baseline != full_name(baseline):
+        raise UsageError(
+            f"sandbox {sandbox!r} is running with the baseline {running.baseline}",
+            f"stop it first: jfsnb sandbox down --name {sandbox}; the run then brings its own",
+        )
+
+
 def _must_be_writable(folder: Path) -> None:
     try:
         (folder / "results").mkdir(parents=True, exist_ok=True)
@@ -108,7 +128,7 @@ def _must_be_writable(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _place(settings: Settings, progress: Progress) -> Iterator[tuple[Place, Kernels]]:
+def _place(settings: Settings, progress: Progress, name: str, baseline: str) -> Iterator[tuple[Place, Kernels]]:
     """Connect to the cluster, or to a sandbox: the running one, or one of our own that goes at the end.
 
     Meanwhile the first kernel starts.
@@ -116,7 +136,6 @@ def _place(settings: Settings, progress: Progress) -> Iterator[tuple[Place, Kern
     from jfsnb.kube.connect import connect
     from jfsnb.sandbox import lifecycle
 
-    name = os.environ.get("JFSNB_SANDBOX", "default") if settings.is_sandbox else ""
     sandbox = lifecycle.find(name) if name else None
     own = bool(name) and sandbox is None
     name = f"run-{settings.run_id}" if own else name
@@ -126,7 +145,7 @@ def _place(settings: Settings, progress: Progress) -> Iterator[tuple[Place, Kern
         kernels.prepare()
         if own:
             with _importing("jfsnb.report.engine"):
-                sandbox = lifecycle.up(name, owner_pid=os.getpid())
+                sandbox = lifecycle.up(name, owner_pid=os.getpid(), baseline=baseline)
         if sandbox is None:
             cluster = connect(settings)
         else:

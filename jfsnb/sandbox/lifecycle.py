@@ -32,6 +32,7 @@ class Sandbox:
         pid: process id of its supervisor.
         tier: ``full``, ``namespaces`` or ``recorded``.
         tier_reason: one sentence: what is real in this tier, and why it is not a higher one.
+        baseline: the client image that serves everybody there.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Sandbox:
     pid: int
     tier: str
     tier_reason: str
+    baseline: str
 
     @classmethod
     def read(cls, state: Path) -> Sandbox:
@@ -64,7 +66,11 @@ def home() -> Path:
 
 
 def up(
-    name: str = "default", owner_pid: int | None = None, tier: str | None = None, nodes: tuple[str, ...] = ()
+    name: str = "default",
+    owner_pid: int | None = None,
+    tier: str | None = None,
+    nodes: tuple[str, ...] = (),
+    baseline: str = "",
 ) -> Sandbox:
     """Start a sandbox and wait until its world is ready.
 
@@ -73,9 +79,10 @@ def up(
         owner_pid: when this process ends, the sandbox goes too; None keeps it until ``down``.
         tier: at most this tier; None for the best that the machine can do.
         nodes: live nodes; empty for the article's node.
+        baseline: the client image that serves everybody (a tag of juicedata/mount, or a reference); empty: the usual.
 
     Raises:
-        UsageError: the name is taken or unusable.
+        UsageError: the name is taken or unusable, or there is no such image.
         SandboxError: it did not start; the message ends with its log.
     """
     if not name.replace("-", "").replace("_", "").isalnum():
@@ -89,8 +96,30 @@ def up(
     shutil.rmtree(state, ignore_errors=True)
     for part in ("log", "credentials", "store/meta", "store/objects", "nodes", "images"):
         (state / part).mkdir(mode=0o700, parents=True)
-    _fetch_clients(tier)
+    try:
+        _fetch_clients(tier)
+        if baseline:
+            _choose_baseline(state, baseline)
+    except BaseException:
+        shutil.rmtree(state, ignore_errors=True)
+        raise
     return _launch(name, state, owner_pid, tier, nodes)
+
+
+def _choose_baseline(state: Path, tag: str) -> None:
+    from jfsnb.sandbox.node.images import ImageNotFound, ImageStore, full_name
+
+    store = ImageStore(state)
+    try:
+        image = store.find(full_name(tag))
+    except ImageNotFound as error:
+        raise UsageError(
+            f"there is no image {full_name(tag)}",
+            "jfsnb sandbox images list shows them; add one: jfsnb sandbox images add TAG --client PATH",
+        ) from error
+    if not image.client_version:
+        raise UsageError(f"{image.reference} has no client in it", "the baseline serves volumes; choose a client image")
+    store.baseline = image.reference
 
 
 def _fetch_clients(tier: str | None) -> None:

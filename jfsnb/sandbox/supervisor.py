@@ -74,6 +74,7 @@ class Supervisor:
             signal.signal(number, lambda *_: None)
         from jfsnb.sandbox.api.server import serve
         from jfsnb.sandbox.components import run_components
+        from jfsnb.sandbox.node.images import ImageStore
         from jfsnb.sandbox.node.tier import detect, with_clients
         from jfsnb.sandbox.world import objects
 
@@ -81,7 +82,8 @@ class Supervisor:
         make_pki(self.state)
         self._make_tokens()
         about = {"tier": tier.name, "reason": tier.reason, "sandbox": self.name}
-        world = objects(live_nodes=self.nodes, tier=about)
+        images = ImageStore(self.state)
+        world = objects(live_nodes=self.nodes, tier=about, baseline=images.baseline, tested=images.tested())
         reading, writing = os.pipe()
         self.fork("api", lambda: serve(self.state, 0, lambda port: _tell(writing, str(port)), restore=world))
         os.close(writing)
@@ -100,6 +102,7 @@ class Supervisor:
             os.getpid(),
             tier.name,
             tier.reason,
+            images.baseline,
         ).write()
         self.fork(
             "components", lambda: run_components(self.state, self.nodes, tier, lambda: _tell(self.ready_fd, "ready"))

@@ -77,6 +77,21 @@ def test_a_crashing_client_is_quoted():
     assert found.verdict is Verdict.FAIL and "mount.juicefs: not found" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (["<INFO>: a", "<FATAL>: cause [x]", "<ERROR>: mount process 27: exit status 1", "....."], "cause"),
+        (["<FATAL>: cause [x]", "<FATAL>: fail 3 times in 3s, give up [main@main.go:31]"], "cause"),
+        (["<ERROR>: cause", "<INFO>: bye"], "cause"),
+        (["sh: 2: exec: /bin/mount.juicefs: not found"], "not found"),
+        (["only this", "  "], "only this"),
+    ],
+)
+def test_the_line_nearest_to_the_cause_is_quoted(log, said):
+    mount = pod(waiting("CrashLoopBackOff"), restarts=2)
+    assert said in judged(pod(waiting("ContainerCreating")), mount, mount_log=log).reason.partition("it said: ")[2]
+
+
 def test_its_own_error_line_is_quoted():
     ended = pod({"terminated": {"exitCode": 1, "reason": "Error"}}, restarts=2)
     found = judged(ended, log=["Starting", "ERROR: /jfs is not mounted"])

@@ -1,5 +1,6 @@
 """The article's world: what is in it, and that nothing in it claims what is not so."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -61,3 +62,10 @@ def test_only_live_nodes_are_without_the_recorded_mark():
     assert len(nodes) == 10
     live = [n for n, o in nodes.items() if world.RECORDED not in o["metadata"].get("annotations", {})]
     assert live == ["svr28176de740"]
+
+
+def test_another_baseline_takes_the_usual_one_s_part_everywhere():
+    text = json.dumps(world.objects(baseline="r/m:ce-v1.3.0", tested="r/m:ce-v1.5.0"))
+    assert world.OLD_IMAGE not in text and world.NEW_IMAGE not in text
+    config = next(o for o in json.loads(text) if o["metadata"]["name"] == "juicefs-csi-driver-config")
+    assert "ceMountImage: r/m:ce-v1.3.0" in config["data"]["config.yaml"]

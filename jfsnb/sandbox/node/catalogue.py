@@ -44,6 +44,8 @@ WHEELS = (
     ),
 )
 MOUNT_REPOSITORY = "juicedata/mount"
+#: Images of the clients above: the first serves everybody, the last is what is tested, unless others are chosen.
+CATALOGUE = tuple(f"{MOUNT_REPOSITORY}:{wheel.tag}" for wheel in WHEELS)
 #: The machine's own userland without a client; the second name is the article's placeholder for "some image with bash".
 HOST_IMAGES = ("local/debian:bookworm", "xxx/juicedata/mount:ce-v1.3.0")
 CSI_DRIVER_IMAGE = "juicedata/juicefs-csi-driver:v0.32.4-sandbox"

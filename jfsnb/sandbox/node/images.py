@@ -15,13 +15,16 @@ from pathlib import Path
 
 import jfsnb
 from jfsnb.errors import JfsnbError, SandboxError, UsageError
-from jfsnb.sandbox.node.catalogue import CSI_DRIVER_IMAGE, HOST_IMAGES, MOUNT_REPOSITORY, WHEELS
+from jfsnb.sandbox.node.catalogue import CATALOGUE, CSI_DRIVER_IMAGE, HOST_IMAGES, MOUNT_REPOSITORY, WHEELS
 from jfsnb.sandbox.node.clients import Client, cache_directory, fetch_clients, find_client, keep_client
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CLIENT_TARGET, MOUNT_TARGET = "/usr/local/bin/juicefs", "/bin/mount.juicefs"
 #: Says to a 0.14 client what the driver says to a 1.x client.
 MOUNT_SCRIPT = Path(__file__).parent / "image_files" / "mount.juicefs"
+#: Lets a 1.x client open its metrics on the Pod's own address; the client itself waits behind MOUNT_LINK.
+MODERN_MOUNT_SCRIPT = Path(__file__).parent / "image_files" / "mount.juicefs-1"
+MOUNT_LINK = "/usr/local/bin/mount.juicefs"
 APP = "/app"
 CLAIM = re.compile(r"ce-v?(\d+\.\d+\.\d+)")
 
@@ -79,6 +82,27 @@ class ImageStore:
 
     def __init__(self, state: Path) -> None:
         self._own = state / "images" / "images.json"
+        self._baseline = state / "images" / "baseline"
+
+    @property
+    def baseline(self) -> str:
+        """The image that serves everybody in this sandbox until a configuration names another one."""
+        return self._baseline.read_text(encoding="utf-8") if self._baseline.exists() else CATALOGUE[0]
+
+    @baseline.setter
+    def baseline(self, reference: str) -> None:
+        self._baseline.write_text(short_name(reference), encoding="utf-8")
+
+    def tested(self) -> str:
+        """What to test against the baseline when nobody says: a client that can share its volumes; empty without one.
+
+        A 1.x client cannot open the metadata (sqlite) that one of 0.14 has formatted.
+        """
+        clients = self._clients()
+        mine = clients.get(self.baseline)
+        if mine is None or mine.release < (1,):
+            return next(n for n in reversed(CATALOGUE) if n != self.baseline)
+        return next((n for n, c in reversed(clients.items()) if n != self.baseline and c.release >= (1,)), "")
 
     def find(self, reference: str) -> Image:
         """The image of a reference; nothing is downloaded.
@@ -90,7 +114,8 @@ class ImageStore:
         if name in HOST_IMAGES:
             return _image(reference, ())
         if name == CSI_DRIVER_IMAGE:
-            return _csi_driver(reference, next(iter(self._clients().values()), None))
+            clients = self._clients()
+            return _csi_driver(reference, clients.get(self.baseline) or next(iter(clients.values()), None))
         client = self._clients().get(name)
         if client is None:
             raise ImageNotFound(_not_found(reference))
@@ -120,8 +145,8 @@ class ImageStore:
         Raises:
             UsageError: the binary is no client, the name is taken, or the tag claims another version.
         """
-        name = short_name(tag if ":" in tag or "/" in tag else f"{MOUNT_REPOSITORY}:{tag}")
-        taken = {*HOST_IMAGES, CSI_DRIVER_IMAGE, *(f"{MOUNT_REPOSITORY}:{w.tag}" for w in WHEELS)}
+        name = full_name(tag)
+        taken = {*HOST_IMAGES, CSI_DRIVER_IMAGE, *CATALOGUE}
         if name in taken:
             raise UsageError(f"{name} is an image that every sandbox has", "choose another tag")
         kept = keep_client(client)
@@ -146,6 +171,11 @@ class ImageStore:
         added = _read_entries(cache_directory() / "images.json") | _read_entries(self._own)
         clients = {name: Client(Path(e["path"]), e["version"], e["sha256"]) for name, e in added.items()}
         return {name: client for name, client in {**found, **clients}.items() if client and client.path.is_file()}
+
+
+def full_name(tag: str) -> str:
+    """A tag alone (``ce-v1.3.0``) is one of juicedata/mount; anything else is a reference already."""
+    return short_name(tag if ":" in tag or "/" in tag else f"{MOUNT_REPOSITORY}:{tag}")
 
 
 def short_name(reference: str) -> str:
@@ -173,7 +203,8 @@ def _image(
     env: dict[str, str] | None = None,
 ) -> Image:
     env = {"PATH": PATH} | (env or {})
-    script = MOUNT_SCRIPT.read_text(encoding="utf-8") if any(f.source == str(MOUNT_SCRIPT) for f in files) else ""
+    scripts = [f.source for f in files if f.source in (str(MOUNT_SCRIPT), str(MODERN_MOUNT_SCRIPT))]
+    script = "".join(Path(s).read_text(encoding="utf-8") for s in scripts)
     content = [client.sha256 if client else "", script, [(f.target, f.link) for f in files], entrypoint, command, env]
     identity = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     version = client.version if client else ""
@@ -184,7 +215,7 @@ def _client_files(client: Client) -> tuple[ImageFile, ...]:
     """The two programs that the driver's command lines name (reference/csi-driver.md section 0)."""
     binary = ImageFile(CLIENT_TARGET, str(client.path))
     if client.release >= (1,):
-        return binary, ImageFile(MOUNT_TARGET, link=CLIENT_TARGET)
+        return binary, ImageFile(MOUNT_LINK, link=CLIENT_TARGET), ImageFile(MOUNT_TARGET, str(MODERN_MOUNT_SCRIPT))
     return binary, ImageFile(MOUNT_TARGET, str(MOUNT_SCRIPT))
 
 

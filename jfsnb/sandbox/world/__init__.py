@@ -64,7 +64,11 @@ def listed_mount_pods() -> tuple[ListedMountPod, ...]:
 
 
 def objects(
-    now: datetime | None = None, live_nodes: Iterable[str] = (ARTICLE_NODE,), tier: Mapping[str, str] | None = None
+    now: datetime | None = None,
+    live_nodes: Iterable[str] = (ARTICLE_NODE,),
+    tier: Mapping[str, str] | None = None,
+    baseline: str = OLD_IMAGE,
+    tested: str = NEW_IMAGE,
 ) -> list[Obj]:
     """Everything that is in the cluster when it starts, in an order in which it can be loaded.
 
@@ -73,6 +77,8 @@ def objects(
         live_nodes: nodes that a kubelet runs; all other nodes are recorded.
         tier: what the sandbox can do on this machine; kept in ConfigMap kube-system/jfsnb-sandbox, which also
             names the image to test when none is given.
+        baseline: the image that serves everybody, in place of the usual one.
+        tested: the image to test when none is given; empty when none is known.
     """
     now = now or datetime.now(UTC)
     live = list(live_nodes)
@@ -88,7 +94,17 @@ def objects(
     result += [_driver_config(now), _stale_driver_config(now), _about(tier or {}, now)]
     result += [obj for n, m in enumerate(mount_pods) for obj in _recorded(m, n, now)]
     result += [_csi_pod(n, now, i) for i, n in enumerate(names) if n not in live]
-    return result
+    return _with_images(result, baseline, tested)
+
+
+def _with_images(objs: list[Obj], baseline: str, tested: str) -> list[Obj]:
+    """The same world with other images in the parts of the two usual ones, wherever they are named."""
+    if (baseline, tested) == (OLD_IMAGE, NEW_IMAGE):
+        return objs
+    text = json.dumps(objs)
+    roles = {OLD_IMAGE: baseline, NEW_IMAGE: tested}
+    changed: list[Obj] = json.loads(re.sub("|".join(map(re.escape, roles)), lambda m: roles[m[0]], text))
+    return changed
 
 
 def config_text() -> str:

@@ -86,7 +86,7 @@ def test_an_added_client_is_there_for_later_sandboxes_too(store, tmp_path, cache
     image = store.add("ce-v1.3.0", make_client(tmp_path / "bin", "1.3.0+2025-07-03.30190ca"))
     assert image.client_version == "1.3.0+2025-07-03.30190ca"
     links = {file.target: file.link for file in image.files}
-    assert links["/bin/mount.juicefs"] == "/usr/local/bin/juicefs", "a 1.x client is its own mount.juicefs"
+    assert links["/usr/local/bin/mount.juicefs"] == "/usr/local/bin/juicefs", "a 1.x client is its own mount.juicefs"
     assert ImageStore(tmp_path / "another").find("juicedata/mount:ce-v1.3.0").id == image.id
 
 
@@ -156,3 +156,17 @@ def test_the_node_is_shown_where_images_take_files_from(store, cache):
     for reference in (CSI, f"juicedata/mount:{WHEELS[0].tag}"):
         for file in store.find(reference).files:
             assert not file.source or file.source.startswith((*shown, "/usr/"))
+
+
+def test_a_baseline_of_one_s_own_serves_everybody_and_is_tested_against_its_like(store, cache, tmp_path):
+    (tmp_path / "state/images").mkdir(parents=True)
+    for wheel in WHEELS:
+        put_wheels_client(cache, wheel)
+    assert (store.baseline, store.tested()) == (f"juicedata/mount:{WHEELS[0].tag}", f"juicedata/mount:{WHEELS[-1].tag}")
+    store.add("ce-v1.3.0", make_client(tmp_path / "a", "1.3.0"))
+    store.baseline = "docker.io/juicedata/mount:ce-v1.3.0"
+    assert store.tested() == ""
+    store.add("ce-v1.4.0", make_client(tmp_path / "b", "1.4.0"))
+    again = ImageStore(tmp_path / "state")
+    assert (again.baseline, again.tested()) == ("juicedata/mount:ce-v1.3.0", "juicedata/mount:ce-v1.4.0")
+    assert again.find(CSI).client_version == "1.3.0"

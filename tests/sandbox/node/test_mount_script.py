@@ -1,4 +1,4 @@
-"""The 0.14 images' mount.juicefs: the driver's command line in the client's words."""
+"""The images' mount.juicefs: the driver's command line in the client's words."""
 
 import pytest
 
@@ -15,10 +15,10 @@ ALWAYS = ["--no-agent", "mount", "--no-usage-report", "--no-syslog"]
 def told(on_node, tmp_path, monkeypatch):
     """What the client is told, and what the script says, for one command line."""
     monkeypatch.setenv("JFSNB_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "juicefs").write_text(CLIENT)
-    (tmp_path / "juicefs").chmod(0o755)
 
-    def run(*words, hosts=""):
+    def run(*words, hosts="", version="0.14.2"):
+        (tmp_path / "juicefs").write_text(CLIENT.replace("0.14.2", version))
+        (tmp_path / "juicefs").chmod(0o755)
         result = []
 
         async def test(node):
@@ -79,3 +79,12 @@ def test_metrics_are_served_on_the_pod_s_own_address(told, asked, hosts, used):
 
 def test_version(told):
     assert told("--version")[0] == ["juicefs version 0.14.2 (a stand-in)"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "used"),
+    [("127.8.9.10\tpod1.x pod1\n", "127.8.9.10:9567"), ("127.0.0.1 localhost\n", "0.0.0.0:9567")],
+)
+def test_a_1_x_client_is_told_the_same_with_metrics_on_the_pod_s_own_address(told, hosts, used):
+    words, said = told("m", "/v", "-o", "subdir=a b,metrics=0.0.0.0:9567,open-cache=300", hosts=hosts, version="1.3.0")
+    assert (words, said) == (["m", "/v", "-o", f"subdir=a b,metrics={used},open-cache=300"], [])
