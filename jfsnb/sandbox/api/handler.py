@@ -144,7 +144,7 @@ class Handler:
             if target.subresource == SCALABLE:
                 return reply_object(self._scale(target, method, raw, content_type, options), view=view)
             if method == "PUT":
-                outcome = self.registry.update(target, _read(raw, content_type, options), options)
+                outcome = self.registry.update(target, _read(raw, content_type, options, target.resource.kind), options)
             else:
                 outcome = self.registry.patch(target, *_patch(raw, content_type), options)
             return self._answer(target, outcome, view)
@@ -170,7 +170,7 @@ class Handler:
         resource = target.resource
         if (target.name and not target.subresource) or (resource.namespaced and not target.namespace):
             raise method_not_allowed()
-        body = _read(raw, content_type, options)
+        body = _read(raw, content_type, options, target.resource.kind)
         if target.subresource or resource.plural in VIRTUAL:
             if not isinstance(body, dict):
                 raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value")
@@ -224,9 +224,9 @@ class Handler:
         return reply(views.many(target.resource, deleted, meta, view), view=view)
 
 
-def _read(raw: bytes, content_type: str, options: Options) -> Any:
+def _read(raw: bytes, content_type: str, options: Options, kind: str) -> Any:
     """A body; in strict validation no field may come twice."""
-    body = read_body(raw, content_type)
+    body = read_body(raw, content_type, kind)
     if options.field_validation == "Strict" and media_type(content_type) in ("", "application/json"):
         twice = duplicate_fields(raw)
         if twice:

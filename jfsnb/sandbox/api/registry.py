@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from jfsnb.sandbox.api import admission, clock, ownership, strategy, validate
 from jfsnb.sandbox.api.apply import apply
+from jfsnb.sandbox.api.bodies import decoded, only_given, stored_kind, take_namespace
 from jfsnb.sandbox.api.codec import Report, compiled, decode
 from jfsnb.sandbox.api.defaults import apply_defaults
-from jfsnb.sandbox.api.events import from_request
 from jfsnb.sandbox.api.names import check_name
 from jfsnb.sandbox.api.patch import json_patch, merge_patch, strategic_merge
 from jfsnb.sandbox.api.request import Options, Target
@@ -87,9 +86,9 @@ class Registry:
             managed: its field owners, when it is created by an apply.
         """
         resource = target.resource
-        obj, warnings = self._decoded(resource, body, options)
+        obj, warnings = decoded(resource, body, options)
         meta = obj["metadata"]
-        _take_namespace(target, meta)
+        take_namespace(target, meta)
         name = meta.get("name") or ""
         admission.check_namespace(self.store, target, name)
         if meta.get("resourceVersion"):
@@ -109,14 +108,14 @@ class Registry:
         self._empty_status(resource, obj)
         admission.admit(self.store, target, obj)
         if managed is None:
-            schema, version = schema_of(*_stored_kind(resource)), resource.group_version
+            schema, version = schema_of(*stored_kind(resource)), resource.group_version
             managed = ownership.created(obj, schema, options.manager, version, obj["metadata"]["creationTimestamp"])
         obj["metadata"]["managedFields"] = managed
         return Outcome(self._store(resource, obj, options.dry_run), code=201, warnings=warnings)
 
     def _empty_status(self, resource: Resource, obj: Obj) -> None:
         """A kind with a status shows it from the start, with the zeros that Go always writes."""
-        status = compiled(schema_name(*_stored_kind(resource))).fields.get("status")
+        status = compiled(schema_name(*stored_kind(resource))).fields.get("status")
         if "status" in resource.subresources and status is not None and "status" not in obj:
             obj["status"] = decode({}, status, Report(resource.kind, resource.version))
 
@@ -125,7 +124,7 @@ class Registry:
         resource = by_kind(obj["apiVersion"], obj["kind"])
         if resource is None:
             raise bad_request(f"no such kind: {obj['apiVersion']} {obj['kind']}")
-        loaded, _ = self._decoded(resource, obj, Options())
+        loaded, _ = decoded(resource, obj, Options())
         apply_defaults(resource, loaded)
         kept = {k: v for k, v in loaded["metadata"].items() if k in ("uid", "creationTimestamp")}
         status = loaded.get("status")
@@ -143,26 +142,6 @@ class Registry:
             if self.store.get(target.resource.storage, target.namespace, name) is None:
                 return name
 
-    def _decoded(self, resource: Resource, body: Any, options: Options) -> tuple[Obj, list[str]]:
-        """The body as an object of that kind, and warnings of unknown fields.
-
-        Raises:
-            Failure: 400 for another kind, wrong types and (if strict) unknown fields; 422 for unsupported values.
-        """
-        _check_kind(resource, body)
-        body = from_request(resource, body)
-        report = Report(resource.kind, resource.version)
-        found = decode(body, compiled(schema_name(*_stored_kind(resource))), report)
-        found.pop("kind", None)
-        found.pop("apiVersion", None)
-        meta = found.pop("metadata", {})
-        found = {"metadata": meta, **found}
-        if report.unknown and options.field_validation == "Strict":
-            raise validate.strict(report.unknown)
-        if report.unsupported:
-            raise invalid(resource.kind, resource.group, meta.get("name", ""), _unsupported(report))
-        return found, report.unknown if options.field_validation == "Warn" else []
-
     def _store(self, resource: Resource, obj: Obj, dry_run: bool) -> Entry:
         if not dry_run:
             return self.store.put(resource.storage, obj)
@@ -173,9 +152,9 @@ class Registry:
 
     def update(self, target: Target, body: Any, options: Options) -> Outcome:
         entry = self.get(target)
-        new, warnings = self._decoded(target.resource, body, options)
+        new, warnings = decoded(target.resource, body, options)
         meta = new["metadata"]
-        _take_namespace(target, meta)
+        take_namespace(target, meta)
         if not meta.get("name"):
             raise bad_request("the name of the object (based on URL) was undeterminable: name must be provided")
         if meta["name"] != target.name:
@@ -211,7 +190,7 @@ class Registry:
         if new == old and given == owners:
             return Outcome(entry, warnings=warnings)
         if not applied:
-            schema, version = schema_of(*_stored_kind(resource)), resource.group_version
+            schema, version = schema_of(*stored_kind(resource)), resource.group_version
             given = [e for e in given if "fieldsV1" in e]
             given = ownership.updated(
                 new, old, given, schema, options.manager, version, clock.now(), target.subresource
@@ -245,7 +224,7 @@ class Registry:
         old = entry.obj
         current = {"kind": resource.kind, "apiVersion": resource.group_version, **old}
         patched = self.patched(resource, kind, body, current)
-        new, warnings = self._decoded(resource, patched, options)
+        new, warnings = decoded(resource, patched, options)
         self._check_identity(target, new, old)
         return self._replace(target, entry, new, options, warnings)
 
@@ -262,7 +241,7 @@ class Registry:
         elif kind == "application/merge-patch+json":
             result = merge_patch(current, body)
         else:
-            result = strategic_merge(current, body, schema_of(*_stored_kind(resource)))
+            result = strategic_merge(current, body, schema_of(*stored_kind(resource)))
         if not isinstance(result, dict):
             raise bad_request("json: cannot unmarshal into Go value: the patched object is no object")
         return result
@@ -296,9 +275,9 @@ class Registry:
         for key, wanted in (("apiVersion", resource.group_version), ("kind", resource.kind)):
             if body.get(key) != wanted:
                 raise bad_request(f"invalid object type: {key} must be {wanted}")
-        applied, warnings = self._decoded(resource, body, options)
+        applied, warnings = decoded(resource, body, options)
         meta = applied["metadata"]
-        _take_namespace(target, meta)
+        take_namespace(target, meta)
         meta["name"] = meta.get("name") or target.name
         if meta["name"] != target.name:
             raise bad_request(
@@ -306,7 +285,7 @@ class Registry:
             )
         if meta.get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
-        applied = _only_given(applied, body)
+        applied = only_given(applied, body)
         entry = self.store.get(resource.storage, target.namespace, target.name)
         live = entry.obj if entry else None
         if live is None and target.subresource:
@@ -314,13 +293,13 @@ class Registry:
         if "status" in resource.subresources and target.subresource != "status":
             applied.pop("status", None)
         if live is not None and not live["metadata"].get("managedFields"):
-            schema, since = schema_of(*_stored_kind(resource)), live["metadata"]["creationTimestamp"]
+            schema, since = schema_of(*stored_kind(resource)), live["metadata"]["creationTimestamp"]
             owner = "before-first-apply"
             live["metadata"]["managedFields"] = ownership.created(live, schema, owner, resource.group_version, since)
         merged = apply(
             live,
             {"apiVersion": resource.group_version, **applied},
-            schema_of(*_stored_kind(resource)),
+            schema_of(*stored_kind(resource)),
             options.field_manager,
             clock.now(),
             options.force,
@@ -330,7 +309,7 @@ class Registry:
         managed = merged["metadata"].get("managedFields")
         if entry is None:
             return self.create(target, merged, options, managed)
-        new, _ = self._decoded(resource, merged, options)
+        new, _ = decoded(resource, merged, options)
         new["metadata"]["managedFields"] = managed
         return self._replace(target, entry, new, options, warnings, applied=True)
 
@@ -381,55 +360,3 @@ def _check_preconditions(target: Target, options: DeleteOptions, meta: Obj) -> N
             target.name,
             f"{why} in record ({meta['resourceVersion']}). The object might have been modified",
         )
-
-
-def _check_kind(resource: Resource, body: Any) -> None:
-    if not isinstance(body, dict):
-        raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value")
-    version, kind = body.get("apiVersion") or resource.group_version, body.get("kind") or resource.kind
-    if not isinstance(version, str) or not isinstance(kind, str):
-        raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field")
-    if version != resource.group_version:
-        raise bad_request(
-            f"the API version in the data ({version}) does not match "
-            f"the expected API version ({resource.group_version})"
-        )
-    if kind != resource.kind:
-        raise bad_request(
-            f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-            f"converting ({resource.version}.{kind}) to ({resource.version}.{resource.kind}): unknown conversion"
-        )
-    if not isinstance(body.get("metadata", {}), dict) and body.get("metadata") is not None:
-        raise Report(resource.kind, resource.version).wrong_type("metadata", "string", "v1.ObjectMeta")
-
-
-def _stored_kind(resource: Resource) -> tuple[str, str, str]:
-    """Events are stored in the core group's form, whichever group they come through."""
-    return ("", "v1", "Event") if resource.storage == "events" else (resource.group, resource.version, resource.kind)
-
-
-def _take_namespace(target: Target, meta: Obj) -> None:
-    given = meta.get("namespace") or ""
-    if not target.resource.namespaced:
-        meta.pop("namespace", None)
-    elif given and given != target.namespace:
-        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    else:
-        meta["namespace"] = target.namespace
-
-
-def _unsupported(report: Report) -> list[Cause]:
-    causes = []
-    for path, value, allowed in report.unsupported:
-        known = ", ".join(f'"{a}"' for a in sorted(allowed))
-        causes.append(Cause("FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {known}', path))
-    return causes
-
-
-def _only_given(decoded: Any, given: Any) -> Any:
-    """A decoded value without the zero values that decoding added: an applier owns only what it sent."""
-    if isinstance(decoded, dict) and isinstance(given, dict):
-        return {k: _only_given(v, given[k]) for k, v in decoded.items() if k in given}
-    if isinstance(decoded, list) and isinstance(given, list) and len(decoded) == len(given):
-        return [_only_given(d, g) for d, g in zip(decoded, given, strict=True)]
-    return copy.copy(decoded)

@@ -152,15 +152,20 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def read_body(raw: bytes, content_type: str) -> Any:
+def read_body(raw: bytes, content_type: str, kind_name: str = "") -> Any:
     """The parsed body of a create, update or delete.
+
+    Args:
+        raw: as it came.
+        content_type: the header's text.
+        kind_name: what it should be, for the error's text.
 
     Raises:
         Failure: 415 for an unknown format, 400 for what cannot be parsed.
     """
     kind = media_type(content_type)
     if kind in ("", "application/json"):
-        return read_json(raw)
+        return read_json(raw, kind_name)
     if kind == protobuf.MEDIA_TYPE:
         return protobuf.read(raw)
     if kind in ("application/yaml", "application/x-yaml"):
@@ -168,11 +173,17 @@ def read_body(raw: bytes, content_type: str) -> Any:
     raise unsupported_media_type(BODY_TYPES)
 
 
-def read_json(raw: bytes) -> Any:
+def read_json(raw: bytes, kind_name: str = "") -> Any:
+    """Raises Failure 400, as a real server words it, for what is no JSON."""
     try:
         return orjson.loads(raw)
     except (orjson.JSONDecodeError, RecursionError) as error:
-        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+        why = "unexpected end of JSON input" if not raw.strip() or "end of data" in str(error) else str(error)
+        text = f"couldn't get version/kind; json parse error: {why}"
+        if kind_name:
+            shown = raw[:30].decode("utf-8", "replace") + (" ..." if len(raw) > 30 else "") or "<empty>"
+            text = f"the object provided is unrecognized (must be of type {kind_name}): {text} ({shown})"
+        raise bad_request(text) from None
 
 
 def read_yaml(raw: bytes) -> Any:
