@@ -66,6 +66,8 @@ ZERO_VALUES = {
     ("ObjectReference", "resourceVersion"),
     ("ObjectReference", "uid"),
 }
+#: Free-form values may not be nested further than this (serialising them ends at 254 levels).
+DEEPEST = 100
 EMPTY = ("", False, 0)
 #: Times that Go writes as null when they are not set.
 NULL_TIMES = {
@@ -200,7 +202,17 @@ def decode(value: Any, node: Node, report: Report, path: str = "") -> Any:
             raise report.wrong_type(path, _said(value), "slice")
         inner = node.inner or ANY
         return [_element(v, inner, report, f"{path}[{n}]") for n, v in enumerate(value)]
-    return value if kind == "any" else _decode_scalar(value, node, report, path)
+    if kind == "any":
+        if _too_deep(value, DEEPEST):
+            raise report.broken("exceeded max depth")
+        return value
+    return _decode_scalar(value, node, report, path)
+
+
+def _too_deep(value: Any, left: int) -> bool:
+    if isinstance(value, dict):
+        return left == 0 or any(_too_deep(v, left - 1) for v in value.values())
+    return isinstance(value, list) and (left == 0 or any(_too_deep(v, left - 1) for v in value))
 
 
 def _element(value: Any, node: Node, report: Report, path: str) -> Any:

@@ -64,6 +64,8 @@ class Handler:
         except web.HTTPRequestEntityTooLarge:
             text = f"Request entity too large: limit is {MAX_BODY}"
             return reply_failure(Failure(413, "RequestEntityTooLarge", text))
+        except RecursionError:
+            return reply_failure(bad_request("json: exceeded max depth"))
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as error:

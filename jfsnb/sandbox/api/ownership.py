@@ -25,6 +25,7 @@ NOT_OWNED_META = {
     "deletionGracePeriodSeconds",
     "selfLink",
 }
+STEPS = {"f:", "k:", "v:", "i:", "."}
 MOST_UPDATERS = 10
 ANCIENT = "ancient-changes"
 
@@ -62,6 +63,16 @@ def updated(
     if mine:
         kept.append(_entry(manager, version, now, subresource, mine))
     return _merge_ancient(kept)
+
+
+def is_valid(entry: Obj) -> bool:
+    """Whether an entry that a client sent can be one: others are dropped, as a real server does."""
+    named = all(isinstance(entry.get(k), str) and entry[k] for k in ("manager", "operation", "apiVersion"))
+    return named and entry["operation"] in ("Apply", "Update") and _is_tree(entry.get("fieldsV1"))
+
+
+def _is_tree(value: Any) -> bool:
+    return isinstance(value, dict) and all(k[:2] in STEPS and _is_tree(v) for k, v in value.items())
 
 
 def _entry(manager: str, version: str, now: str, subresource: str, tree: Obj) -> Obj:

@@ -190,8 +190,8 @@ class Registry:
         if new == old and given == owners:
             return Outcome(entry, warnings=warnings)
         if not applied:
+            given = [e for e in given if ownership.is_valid(e)]
             schema, version = schema_of(*stored_kind(resource)), resource.group_version
-            given = [e for e in given if "fieldsV1" in e]
             given = ownership.updated(
                 new, old, given, schema, options.manager, version, clock.now(), target.subresource
             )

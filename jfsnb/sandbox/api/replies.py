@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from jfsnb.sandbox.api.status import Failure
 from jfsnb.sandbox.api.views import encode
 
 Obj = dict[str, Any]
+MOST_WARNING_CHARACTERS = 4096
 
 
 def reply(
@@ -23,9 +25,13 @@ def reply(
     if view is not None:
         body = encode(body, view)
     answer = web.Response(body=body, status=code, headers={"Content-Type": kind, "Cache-Control": "no-cache, private"})
+    left = MOST_WARNING_CHARACTERS
     for text in warnings:
-        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-        answer.headers.add("Warning", f'299 - "{quoted}"')
+        quoted = json.dumps(text)
+        left -= len(quoted)
+        if left < 0:
+            break
+        answer.headers.add("Warning", f"299 - {quoted}")
     return answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -217,6 +218,10 @@ def _plain(value: Any, left: list[int]) -> Any:
         return {str(k): _plain(v, left) for k, v in value.items()}
     if isinstance(value, list):
         return [_plain(v, left) for v in value]
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    return str(value)
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return float(value)  # as JSON numbers are read
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no JSON")
+    if isinstance(value, str):
+        value.encode()  # lone surrogates are no text: UnicodeEncodeError
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

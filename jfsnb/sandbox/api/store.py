@@ -147,6 +147,7 @@ class Store:
             shelf.compacted = shelf.history.popleft().revision
         for listener in tuple(shelf.listeners.values()):
             listener(change)
+        change.lines.clear()  # history would hold every object twice
 
     def listen(self, storage: str, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Call ``listener`` for each change from now on; returns the function that ends it."""

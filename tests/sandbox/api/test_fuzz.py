@@ -187,3 +187,63 @@ def test_broken_http(api, raw):
         secure.sendall(raw)
         answer = secure.recv(4096)
     assert not answer or int(answer.split()[1]) in (400, 401, 403, 404)
+
+
+def nested(levels):
+    return "{" + '"a":{' * levels + "}" * levels + "}"
+
+
+@pytest.mark.parametrize("levels", [90, 250, 900])
+def test_deep_nesting(http, levels):
+    revision = '{"metadata":{"generateName":"r-"},"revision":1,"data":' + nested(levels) + "}"
+    path = "/apis/apps/v1/namespaces/default/controllerrevisions"
+    assert answered(http, "POST", path, revision).status_code == (201 if levels < 100 else 400)
+    answered(http, "POST", MAPS, '{"metadata":{"name":"deep"}}')
+    for content_type in request.PATCH_TYPES[1:]:
+        answered(http, "PATCH", MAPS + "/deep", nested(levels), content_type)
+    owned = '{"metadata":{"managedFields":[{"manager":"m","fieldsV1":' + nested(levels) + "}]}}"
+    answered(http, "PATCH", MAPS + "/deep", owned, "application/merge-patch+json")
+    answered(http, "PATCH", MAPS + "/deep", '{"data":{"a":"b"}}', "application/merge-patch+json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [r'"\uD800"', "99999999999999999999999", ".nan", "-.inf", "2024-01-01", "!!binary eA==", "!!set {a}", "0x1F", "~"],
+)
+def test_values_that_only_yaml_has(http, text):
+    for before, after in (("data: {a: ", "}"), ("metadata: {name: x, annotations: {a: ", "}}")):
+        answered(http, "POST", MAPS, f"{before}{text}{after}", "application/yaml")
+    body = "metadata: {generateName: s-}\nspec: {ports: [{port: 1, targetPort: " + text + "}]}"
+    answered(http, "POST", "/api/v1/namespaces/default/services", body, "application/yaml")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "é\r\nX: y", '"\\', "x" * 9000])
+def test_warnings_stay_in_their_header(http, name):
+    body = {"metadata": {"generateName": "w-"}, name: 1, **{f"unknown{n}": 1 for n in range(500)}}
+    answer = answered(http, "POST", MAPS, json.dumps(body).encode())
+    assert answer.status_code == 201 and "x" not in answer.headers
+    assert len(answer.headers.get("warning", "")) < 8000
+
+
+GOOD = {"manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+ENTRIES = [
+    {},
+    {"fieldsV1": {}},
+    {**GOOD, "fieldsV1": "x"},
+    {**GOOD, "fieldsV1": {"f:data": 1}},
+    {**GOOD, "fieldsV1": {"": {}}},
+]
+ENTRIES += [{**GOOD, "fieldsV1": {"f:data": {"k:nonsense": {}}}}, {**GOOD, "operation": "x", "fieldsV1": {}}]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_field_owners_that_are_nonsense(http, entry):
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owned"}, "data": {"a": "1"}}
+    answered(http, "POST", MAPS, json.dumps(body))
+    odd = json.dumps({"metadata": {"managedFields": [entry]}, "data": {"b": "2"}})
+    answered(http, "PATCH", MAPS + "/owned", odd, "application/merge-patch+json")
+    for manager in ("one", "two"):
+        query = {"fieldManager": manager, "force": "true"}
+        done = answered(http, "PATCH", MAPS + "/owned", json.dumps(body), "application/apply-patch+yaml", query)
+        assert done.status_code == 200
+    answered(http, "DELETE", MAPS + "/owned")
