@@ -11,8 +11,10 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -48,6 +50,31 @@ class Place:
     own: bool = False
 
 
+@dataclass
+class Story:
+    """What has happened in a run so far.
+
+    Args:
+        place: where it happens.
+        outcomes: of the notebooks that were started.
+        clean_up: what was done so that nothing stays.
+        stopped: what ended it before its time.
+        started, clock: its beginning, as a date and on the monotonic clock.
+    """
+
+    place: Place
+    outcomes: list[NotebookOutcome] = field(default_factory=list)
+    clean_up: CleanUp = CleanUp(True, "nothing was begun, so nothing had to be undone")
+    stopped: JfsnbError | Interrupted | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.monotonic)
+
+    def times(self) -> tuple[str, str, float]:
+        """Begin and end (now), and seconds between them."""
+        begin, end = (moment.isoformat(timespec="milliseconds") for moment in (self.started, datetime.now(UTC)))
+        return begin, end, round(time.monotonic() - self.clock, 3)
+
+
 def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = None, baseline: str = "") -> int:
     """Run the five notebooks.
 
@@ -72,31 +99,45 @@ def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = No
     _check_baseline(baseline, name)
     _must_be_writable(settings.folder)
     progress = make_progress(out or sys.stderr, [title_of(source) for source in sources])
-    started, clock = datetime.now(UTC), time.monotonic()
-    outcomes: list[NotebookOutcome] = []
-    place = Place(ClusterFacts(context=settings.cluster))
-    stopped: JfsnbError | Interrupted | None = None
-    clean_up = CleanUp(True, "nothing was begun, so nothing had to be undone")
+    progress.say(f"run {settings.run_id}")
+    story = Story(Place(ClusterFacts(context=settings.cluster)))
     with undisturbed():
-        try:
-            with interruptible():
-                progress.say(f"run {settings.run_id}")
-                with _place(settings, progress, name, baseline) as (place, kernels):
-                    try:
-                        _notebooks(sources, settings, kernels, progress, outcomes)
-                    except Interrupted as signal:
-                        stopped = signal
-                        progress.say(f"{signal}: cleaning up")
-                    with undisturbed():
-                        clean_up = _clean_up(settings, place, outcomes, stopped is not None)
-        except (JfsnbError, Interrupted) as error:
-            stopped = stopped or error
-        finally:
-            progress.close()
-        outcomes += [not_run(source, "the run ended before") for source in sources[len(outcomes) :]]
-        ended, seconds = datetime.now(UTC), round(time.monotonic() - clock, 3)
-        times = (started.isoformat(timespec="milliseconds"), ended.isoformat(timespec="milliseconds"), seconds)
-        return finish(settings, place.facts, outcomes, clean_up, times, strict, stopped)
+        _carry_out(sources, settings, _place(settings, progress, name, baseline), progress, story)
+        story.outcomes += [not_run(source, "the run ended before") for source in sources[len(story.outcomes) :]]
+        return finish(settings, story, strict)
+
+
+def _carry_out(
+    sources: Sequence[Path],
+    settings: Settings,
+    at: AbstractContextManager[tuple[Place, Kernels]],
+    progress: Progress,
+    story: Story,
+) -> None:
+    """Notebooks, then clean-up, whatever happens; the story tells what did."""
+    try:
+        with interruptible(), at as (story.place, kernels):
+            try:
+                _notebooks(sources, settings, kernels, progress, story.outcomes)
+            except Interrupted as signal:
+                story.stopped = signal
+                progress.say(f"{signal}: cleaning up")
+            except Exception as error:
+                story.stopped = _unexpected(error, settings.folder)
+            with undisturbed():
+                story.clean_up = _clean_up(settings, story)
+    except (JfsnbError, Interrupted) as error:
+        story.stopped = story.stopped or error
+    finally:
+        progress.close()
+
+
+def _unexpected(error: Exception, folder: Path) -> JfsnbError:
+    """An error that nobody foresaw must not keep the clean-up from running; its stack goes into the run folder."""
+    if isinstance(error, JfsnbError):
+        return error
+    (folder / "error.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return JfsnbError(f"{type(error).__name__}: {error}", "a mistake in jfsnb: error.txt in the run folder says where")
 
 
 def _check_baseline(baseline: str, sandbox: str) -> None:
@@ -198,17 +239,17 @@ def _notebooks(
             return
 
 
-def _clean_up(settings: Settings, place: Place, outcomes: Sequence[NotebookOutcome], interrupted: bool) -> CleanUp:
+def _clean_up(settings: Settings, story: Story) -> CleanUp:
     """What the notebooks themselves could not undo; a sandbox of our own is taken away whole."""
-    if place.own:
+    if story.place.own:
         return CleanUp(True, "the sandbox was started for this run and was taken away with everything in it")
-    complete = not interrupted and len(outcomes) == len(IN_A_RUN) and all(o.verdict == "PASS" for o in outcomes)
-    if settings.keep and complete:
+    passed = [outcome for outcome in story.outcomes if outcome.verdict == "PASS"]
+    if settings.keep and story.stopped is None and len(passed) == len(IN_A_RUN):
         return CleanUp(True, f"kept, as asked; undo it later: jfsnb rollback {settings.run_id}")
     from jfsnb.steps.rollback import rollback
 
     try:
-        done = rollback(connected(settings, place.sandbox), settings.run_id, settings.outputs)
+        done = rollback(connected(settings, story.place.sandbox), settings.run_id, settings.outputs)
     except (JfsnbError, OSError) as error:
         return CleanUp(False, f"could not look: {error}")
     sentence = "nothing of the run is left in the cluster" if done.complete else "something of the run is left"
@@ -235,15 +276,7 @@ def connected(settings: Settings, sandbox: str = "") -> Any:
     return connect(settings, kubeconfig=str(found.kubeconfig), context=found.context)
 
 
-def finish(
-    settings: Settings,
-    cluster: ClusterFacts,
-    outcomes: Sequence[NotebookOutcome],
-    clean_up: CleanUp,
-    times: tuple[str, str, float],
-    strict: bool = False,
-    stopped: JfsnbError | Interrupted | None = None,
-) -> int:
+def finish(settings: Settings, story: Story, strict: bool = False) -> int:
     """Write run.json, junit.xml, report.html and the index; print the verdict; hand back the exit code."""
     from jfsnb.report.index import write_index
     from jfsnb.report.junit import junit
@@ -255,7 +288,18 @@ def finish(
     parts = redact(load(folder))
     parameters = {**settings.parameters(), "image": settings.image or _tested_image(parts)}
     found = redact(
-        record(settings.run_id, parameters, cluster, outcomes, parts, clean_up, versions(), times, strict, stopped)
+        record(
+            settings.run_id,
+            parameters,
+            story.place.facts,
+            story.outcomes,
+            parts,
+            story.clean_up,
+            versions(),
+            story.times(),
+            strict,
+            story.stopped,
+        )
     )
     (folder / "run.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "junit.xml").write_text(junit(found), encoding="utf-8")

@@ -137,11 +137,14 @@ def exit_code(judged: Judged, outcomes: Sequence[NotebookOutcome], strict: bool 
     return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(judged.verdict, 3)
 
 
-def _judge_stopped(stopped: JfsnbError | Interrupted) -> Judged:
+def _judge_stopped(stopped: JfsnbError | Interrupted, clean_up: CleanUp) -> Judged:
     """A run that could not go on: nothing it found is a verdict about the client."""
+    what, then = f"the run was {stopped}", "run it again"
     if isinstance(stopped, JfsnbError):
-        return Judged(Verdict.ERROR, stopped.what, stopped.next_step)
-    return Judged(Verdict.ERROR, f"the run was {stopped}", "run it again")
+        what, then = stopped.what, stopped.next_step
+    if clean_up.complete:
+        return Judged(Verdict.ERROR, what, then)
+    return Judged(Verdict.ERROR, f"{what}; clean-up is not complete: {clean_up.sentence}", "jfsnb rollback <run-id>")
 
 
 def label_tier(judged: Judged, cluster: ClusterFacts) -> Judged:
@@ -217,7 +220,7 @@ def record(
         times: start and end (ISO, UTC), and seconds between them.
         stopped: what ended it before its time.
     """
-    judged = judge_run(outcomes, parts, clean_up) if stopped is None else _judge_stopped(stopped)
+    judged = judge_run(outcomes, parts, clean_up) if stopped is None else _judge_stopped(stopped, clean_up)
     judged = label_tier(judged, cluster)
     return {
         "schema": SCHEMA_VERSION,
