@@ -35,6 +35,9 @@ KERNELS_AHEAD = 2
 IN_A_RUN = ("01-csi-background", "02-build-image", "03-patch-config", "04-deploy-smoke-pod", "05-verify-mount-pod")
 
 
+NOTHING_BEGUN = CleanUp(True, "nothing was begun, so nothing had to be undone")
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a run happens.
@@ -64,7 +67,7 @@ class Story:
 
     place: Place
     outcomes: list[NotebookOutcome] = field(default_factory=list)
-    clean_up: CleanUp = CleanUp(True, "nothing was begun, so nothing had to be undone")
+    clean_up: CleanUp = NOTHING_BEGUN
     stopped: JfsnbError | Interrupted | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.monotonic)
