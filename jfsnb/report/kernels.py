@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+#: How long an interrupted kernel may clean up before it is killed (half of it before SIGTERM).
+POLITE_SECONDS = 30.0
 WARM_UP = "import jfsnb; jfsnb.warm_up()"
 
 
@@ -57,7 +59,8 @@ def _start(environment: dict[str, str], cwd: str, warm_up: str) -> Any:
 
     # Sockets in a private directory with a short absolute path: by default they are relative to the working directory.
     sockets = tempfile.mkdtemp(prefix="jfsnb-k")
-    config = Config(KernelManager={"transport": "ipc", "connection_file": f"{sockets}/k.json"})
+    manager = {"transport": "ipc", "connection_file": f"{sockets}/k.json", "shutdown_wait_time": POLITE_SECONDS}
+    config = Config(KernelManager=manager)
     kernel = AsyncKernelManager(kernel_name="python3", config=config)
     weakref.finalize(kernel, shutil.rmtree, sockets, ignore_errors=True)
     arguments = ["--HistoryManager.hist_file=:memory:"]
