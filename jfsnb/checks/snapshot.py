@@ -1,7 +1,8 @@
 """A cluster at one moment, as far as it could be read, and the diagnosis rules that look at it.
 
 A rule is a pure function that yields a result for each thing it finds wrong and stays silent otherwise. What could not
-be read is listed in ``unread``; the rules that need it answer ERROR.
+be read is listed in ``unread``; the rules that need it answer ERROR. What could be read of some objects only is listed
+in ``partly``: the rules look at these, and answer ERROR for the others.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Snapshot:
         csi_logs, mount_logs: Pod name → lines. csi_files: CSI node Pod → its config.yaml.
         versions: Mount Pod → version of the client that runs in it.
         unread: field → why it could not be read.
+        partly: field → why it could not be read everywhere.
     """
 
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -57,6 +59,7 @@ class Snapshot:
     csi_files: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
+    partly: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def parsed(self) -> tuple[MountPod, ...]:
@@ -177,6 +180,9 @@ def _apply(entry: RegisteredRule, snapshot: Snapshot) -> Iterator[CheckResult]:
     if missing:
         yield unreadable(entry.code, Unreadable("; ".join(missing)))
         return
+    blind = [f"{name}: {snapshot.partly[name]}" for name in entry.needs if name in snapshot.partly]
+    if blind:
+        yield unreadable(entry.code, Unreadable("; ".join(blind)))
     try:
         yield from entry.look(snapshot)
     except (KeyError, TypeError, AttributeError, ValueError, JfsnbError) as error:

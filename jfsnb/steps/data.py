@@ -13,6 +13,7 @@ from jfsnb.driver.mountpods import MountPod
 from jfsnb.driver.names import MOUNT_CONTAINER
 from jfsnb.errors import JfsnbError
 from jfsnb.steps import driver as driver_facts
+from jfsnb.steps import read_only
 from jfsnb.steps.model import Row, Timeline
 from jfsnb.steps.results import Baseline, DataProof, Deployed
 from jfsnb.steps.run import Run, part
@@ -48,9 +49,10 @@ done < "$1"
 
 @part(DataProof)
 def data(run: Run) -> DataProof:
-    """Read the nonce back through the Mount Pod, without the app Pod."""
+    """Read the nonce back through the Mount Pod, without the app Pod; try to write to a read-only mount."""
     timeline = Timeline()
     known = smoked(run, Deployed.PART)
+    reader = read_only.begin(run, known)
     driver = driver_facts.find_driver(run.cluster, run.settings.driver_namespace)
     serving = MountPod.from_object(run.cluster.get("pods", driver.namespace, known.mount_pod))
     mounts, mountinfo = _read(run, known, "/proc/self/mounts"), _read(run, known, "/proc/self/mountinfo")
@@ -63,10 +65,13 @@ def data(run: Run) -> DataProof:
         third = _third(run, path)
     with timeline.measure("access log while the app Pod writes"):
         name, lines = _access_log(run, known, serving, root)
+    with timeline.waiting("a read-only mount to refuse a write"):
+        refused = read_only.outcome(run, known, reader)
     checks = [
         smoke.juicefs_mount(mounts, MOUNT, known.pod),
         smoke.nonce_read_back(digest, written, independent),
         smoke.access_log_shows(lines, name, serving.name),
+        refused,
     ]
     rows = tuple(_row(c) for c in (written, independent, third) if isinstance(c, Copy))
     return run.finish(

@@ -51,6 +51,8 @@ def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
         found["app_pods"] += _unlabelled(cluster, found["mount_pods"], found["app_pods"])
     ready_nodes = {n["metadata"]["name"] for n in found["nodes"] if driver_facts.is_ready(n)}
     csi_pods = [p for p in driver.node_pods if p["spec"].get("nodeName") in ready_nodes and driver_facts.is_ready(p)]
+    troubled = [p for p in found["mount_pods"] if _in_trouble(p, ready_nodes)]
+    partly: dict[str, str] = {}
     return Snapshot(
         mount_pods=found["mount_pods"],
         app_pods=found["app_pods"],
@@ -63,18 +65,12 @@ def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
         csi_pods=driver.node_pods,
         daemon_set=driver.daemon_set or driver.node_pods[0],
         config_map=driver.config_map,
-        csi_logs=_logs(cluster, csi_pods, names.PLUGIN_CONTAINER, CSI_LOG_LINES, unread, "csi_logs"),
-        csi_files=_files(cluster, csi_pods, unread),
-        mount_logs=_logs(
-            cluster,
-            [p for p in found["mount_pods"] if _in_trouble(p, ready_nodes)],
-            names.MOUNT_CONTAINER,
-            MOUNT_LOG_LINES,
-            {},
-            "mount_logs",
-        ),
-        versions=_versions(cluster, found["mount_pods"], ready_nodes),
+        csi_logs=_logs(cluster, csi_pods, names.PLUGIN_CONTAINER, CSI_LOG_LINES, partly, "csi_logs"),
+        csi_files=_files(cluster, csi_pods, partly),
+        mount_logs=_logs(cluster, troubled, names.MOUNT_CONTAINER, MOUNT_LOG_LINES, partly, "mount_logs"),
+        versions=_versions(cluster, found["mount_pods"], ready_nodes, partly),
         unread=unread,
+        partly=partly,
     )
 
 
@@ -90,11 +86,12 @@ def _unlabelled(cluster: Cluster, mount_pods: list[Obj], labelled: list[Obj]) ->
 
 
 def _in_trouble(pod: Obj, ready_nodes: set[str]) -> bool:
-    """A Mount Pod whose log may say what is wrong, on a node that can hand it out."""
+    """A Mount Pod whose log may say what is wrong, on a node that can hand it out; one that never started has none."""
     states = (pod.get("status") or {}).get("containerStatuses") or ()
     restarted = any(s.get("restartCount") for s in states)
+    started = any(kind in (s.get("state") or {}) for s in states for kind in ("running", "terminated")) or restarted
     here = pod["spec"].get("nodeName") in ready_nodes
-    return here and bool(states) and (restarted or not driver_facts.is_ready(pod))
+    return here and started and (restarted or not driver_facts.is_ready(pod))
 
 
 def _each(pods: Iterable[Obj], read: Callable[[str, str], T]) -> dict[str, T | JfsnbError]:
@@ -112,30 +109,45 @@ def _each(pods: Iterable[Obj], read: Callable[[str, str], T]) -> dict[str, T | J
 
 
 def _logs(
-    cluster: Cluster, pods: list[Obj], container: str, lines: int, unread: dict[str, str], field: str
+    cluster: Cluster, pods: list[Obj], container: str, lines: int, partly: dict[str, str], field: str
 ) -> dict[str, tuple[str, ...]]:
     found = _each(pods, lambda namespace, name: cluster.log(namespace, name, container, tail=lines))
-    failed = [v for v in found.values() if isinstance(v, JfsnbError)]
-    if failed:
-        unread[field] = failed[0].what
-    return {name: v for name, v in found.items() if not isinstance(v, JfsnbError)}
+    return _readable(found, partly, field)
 
 
-def _files(cluster: Cluster, pods: list[Obj], unread: dict[str, str]) -> dict[str, str]:
+def _files(cluster: Cluster, pods: list[Obj], partly: dict[str, str]) -> dict[str, str]:
     """CSI node Pod → its config.yaml as it sees it."""
-    command = ["cat", names.CONFIG_PATH]
-    found = _each(pods, lambda namespace, name: cluster.execute(namespace, name, command, names.PLUGIN_CONTAINER))
-    failed = [v for v in found.values() if isinstance(v, JfsnbError)]
-    if failed:
-        unread["csi_files"] = failed[0].what
-    return {name: v.stdout for name, v in found.items() if not isinstance(v, JfsnbError) and v.ok}
+
+    def read(namespace: str, name: str) -> str:
+        answer = cluster.execute(namespace, name, ["cat", names.CONFIG_PATH], names.PLUGIN_CONTAINER)
+        if not answer.ok:
+            raise JfsnbError(
+                f"cat {names.CONFIG_PATH} in {name}: {answer.stderr.strip() or f'exit code {answer.code}'}"
+            )
+        return answer.stdout
+
+    return _readable(_each(pods, read), partly, "csi_files")
 
 
-def _versions(cluster: Cluster, pods: list[Obj], ready_nodes: set[str]) -> dict[str, str]:
+def _versions(cluster: Cluster, pods: list[Obj], ready_nodes: set[str], partly: dict[str, str]) -> dict[str, str]:
     """Mount Pod → the client that runs in it, for Ready ones; a big cluster's are not all asked."""
     asked = [p for p in pods if driver_facts.is_ready(p) and p["spec"].get("nodeName") in ready_nodes]
     if len(asked) > ASKED_FOR_CLIENTS:
         return {}
     facts = {p["metadata"]["name"]: driver_facts.facts_of({"": p})[0] for p in asked}
-    found = _each(asked, lambda _, name: clients.best(clients.in_mount_pod(cluster, facts[name]))[1])
-    return {name: v for name, v in found.items() if not isinstance(v, (JfsnbError, Unreadable))}
+
+    def ask(_: str, name: str) -> str:
+        runs = clients.best(clients.in_mount_pod(cluster, facts[name]))[1]
+        if isinstance(runs, Unreadable):
+            raise JfsnbError(f"the client in {name}: {runs.why}")
+        return runs
+
+    return _readable(_each(asked, ask), partly, "versions")
+
+
+def _readable(found: dict[str, T | JfsnbError], partly: dict[str, str], field: str) -> dict[str, T]:
+    """What could be read; the first failure, and how many there were, is noted in ``partly``."""
+    failed = [v for v in found.values() if isinstance(v, JfsnbError)]
+    if failed:
+        partly[field] = failed[0].what + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "")
+    return {name: v for name, v in found.items() if not isinstance(v, JfsnbError)}

@@ -347,6 +347,12 @@ def test_what_could_not_be_read_is_an_error_never_silence():
         assert {r.verdict for r in found} == {Verdict.ERROR}
 
 
+def test_what_could_be_read_in_part_is_an_error_beside_what_is_found_in_the_rest():
+    world = waiting(healthy(partly={"mount_pods": "page 2: 500"}), "ErrImagePull", phase="Pending")
+    found = [r for r in examine(world) if r.code == "JFS-MNT-113"]
+    assert {r.verdict for r in found} == {Verdict.ERROR, Verdict.FAIL}
+
+
 def test_an_object_that_no_rule_understands_is_an_error_of_those_rules_alone():
     found = diagnose(healthy(storage_classes=[{"provisioner": names.DRIVER}]))
     assert {r.verdict for r in found} == {Verdict.ERROR}
