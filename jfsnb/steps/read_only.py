@@ -26,7 +26,7 @@ TRY = 'if echo written > "/jfs/$0"; then rm -f "/jfs/$0"; exit 0; fi; exit 7'
 def begin(run: Run, known: Smoked) -> str | Unreadable:
     """Create the Pod; its name, or why it could not be created."""
     pod = _pod(run, known)
-    name = pod["metadata"]["name"]
+    name: str = pod["metadata"]["name"]
     run.tell("change", f"create Pod {known.namespace}/{name}, which tries to write to a read-only mount", f"pod/{name}")
     try:
         run.journal.create(run.cluster, pod)
