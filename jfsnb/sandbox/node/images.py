@@ -24,7 +24,7 @@ CLIENT_TARGET, MOUNT_TARGET = "/usr/local/bin/juicefs", "/bin/mount.juicefs"
 MOUNT_SCRIPT = Path(__file__).parent / "image_files" / "mount.juicefs"
 #: Lets a 1.x client open its metrics on the Pod's own address; the client itself waits behind MOUNT_LINK.
 MODERN_MOUNT_SCRIPT = Path(__file__).parent / "image_files" / "mount.juicefs-1"
-MOUNT_LINK = "/usr/local/bin/mount.juicefs"
+MOUNT_LINK = "/usr/local/lib/mount.juicefs"
 APP = "/app"
 CLAIM = re.compile(r"ce-v?(\d+\.\d+\.\d+)")
 

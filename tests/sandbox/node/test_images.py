@@ -86,7 +86,7 @@ def test_an_added_client_is_there_for_later_sandboxes_too(store, tmp_path, cache
     image = store.add("ce-v1.3.0", make_client(tmp_path / "bin", "1.3.0+2025-07-03.30190ca"))
     assert image.client_version == "1.3.0+2025-07-03.30190ca"
     links = {file.target: file.link for file in image.files}
-    assert links["/usr/local/bin/mount.juicefs"] == "/usr/local/bin/juicefs", "a 1.x client is its own mount.juicefs"
+    assert links["/usr/local/lib/mount.juicefs"] == "/usr/local/bin/juicefs", "a 1.x client is its own mount.juicefs"
     assert ImageStore(tmp_path / "another").find("juicedata/mount:ce-v1.3.0").id == image.id
 
 
