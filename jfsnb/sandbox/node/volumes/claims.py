@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ class Source:
         spec: the source itself, with the volume's name.
         read_only: the claim or the PV says so.
         persistent: the PersistentVolume; empty for other volumes.
+        handle: the volume id that the CSI driver knows.
     """
 
     volume: str
@@ -34,11 +36,12 @@ class Source:
     spec: Obj
     read_only: bool = False
     persistent: Mapping[str, object] = field(default_factory=dict)
+    handle: str = ""
 
-    @property
-    def handle(self) -> str:
-        """The volume id that its CSI driver knows."""
-        return str(self.spec["csi"].get("volumeHandle") or self.name)
+
+def inline_handle(pod_uid: str, volume: str) -> str:
+    """The volume id of a CSI volume that is written into the Pod itself."""
+    return f"csi-{hashlib.sha256(f'{pod_uid}{volume}'.encode()).hexdigest()}"
 
 
 async def resolve(api: ApiClient, pod: Obj, volume: Obj) -> Source:
@@ -56,7 +59,8 @@ async def resolve(api: ApiClient, pod: Obj, volume: Obj) -> Source:
     for kind in SUPPORTED:
         if kind in volume:
             read_only = kind == "csi" and bool(volume["csi"].get("readOnly"))
-            return Source(volume["name"], volume["name"], kind, volume, read_only)
+            handle = inline_handle(pod["metadata"]["uid"], volume["name"]) if kind == "csi" else ""
+            return Source(volume["name"], volume["name"], kind, volume, read_only, handle=handle)
     kinds = sorted(volume.keys() - {"name"})
     if not kinds:  # an entry with a name only is an emptyDir
         return Source(volume["name"], volume["name"], "emptyDir", {**volume, "emptyDir": {}})
@@ -83,7 +87,7 @@ async def _claimed(api: ApiClient, pod: Obj, volume: Obj, reference: Obj) -> Sou
     spec = pv["spec"]
     if "csi" in spec:
         read_only = read_only or bool(spec["csi"].get("readOnly"))
-        return Source(volume["name"], bound_to, "csi", spec, read_only, pv)
+        return Source(volume["name"], bound_to, "csi", spec, read_only, pv, spec["csi"]["volumeHandle"])
     if "hostPath" in spec:
         return Source(volume["name"], bound_to, "hostPath", spec, read_only, pv)
     if "local" in spec:

@@ -66,7 +66,7 @@ async def _publish_request(node: NodeContext, pod: Obj, source: Source, target: 
     if (driver.get("spec") or {}).get("podInfoOnMount"):
         context |= pod_info(pod, ephemeral=not persistent)
     return proto.NodePublishVolumeRequest(
-        volume_id=csi["volumeHandle"] if persistent else _inline_handle(pod, source),
+        volume_id=source.handle,
         target_path=target,
         volume_capability=capability,
         readonly=source.read_only,
@@ -86,14 +86,6 @@ def pod_info(pod: Obj, ephemeral: bool) -> dict[str, str]:
         f"{prefix}/serviceAccount.name": pod["spec"].get("serviceAccountName") or "",
         f"{prefix}/ephemeral": str(ephemeral).lower(),
     }
-
-
-def _inline_handle(pod: Obj, source: Source) -> str:
-    import hashlib
-
-    meta = pod["metadata"]
-    text = f"{meta['namespace']}{meta['name']}{meta['uid']}{source.volume}"
-    return f"csi-{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 async def _driver_object(node: NodeContext, name: str) -> Obj:
