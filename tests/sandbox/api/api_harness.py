@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import yaml
 
 from jfsnb.sandbox.pki import make_pki
@@ -112,9 +114,16 @@ class Requests:
         return [json.loads(line) for line in answer.text.splitlines()]
 
     def kubectl(self, *args: str, stdin: Any = None) -> subprocess.CompletedProcess[str]:
+        need_kubectl()
         text = stdin if isinstance(stdin, str) or stdin is None else json.dumps(stdin)
         command = ["kubectl", "--kubeconfig", str(self.api.kubeconfig), *args]
         return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+
+
+def need_kubectl() -> None:
+    """Skip a test where there is no kubectl."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not on PATH")
 
 
 def _kubeconfig(state: Path, server: str, token: str = "admin-token") -> Path:

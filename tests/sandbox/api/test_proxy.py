@@ -11,6 +11,7 @@ import threading
 
 import pytest
 from aiohttp import ClientSession, WSMsgType, web
+from api_harness import need_kubectl
 
 from jfsnb.sandbox.pki import issue
 
@@ -158,6 +159,7 @@ def test_exec_without_upgrade(http, pods):
 
 @contextlib.contextmanager
 def forwarding(http, pods, port):
+    need_kubectl()
     namespace = pods.split("/")[4]
     command = ["kubectl", "--kubeconfig", str(http.api.kubeconfig), "-n", namespace, "port-forward", "p", f":{port}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
