@@ -18,6 +18,7 @@ from jfsnb.sandbox.node.news import News
 LONGEST_LINE = 16 * 1024  # bytes; longer lines are stored in pieces
 ROTATE_BYTES = 10 * 1024 * 1024
 KEEP_ROTATED = 4
+MOST_WAITING = 1024  # pieces of output for an attached client
 READ_BYTES = 256 * 1024
 
 
@@ -56,7 +57,8 @@ class ContainerLog:
     def write(self, stream: str, chunk: bytes) -> None:
         """Append output; an unfinished line waits for its end."""
         for queue in self.listeners:
-            queue.put_nowait((stream, chunk))
+            if queue.qsize() < MOST_WAITING:  # an attached client that does not keep up misses something
+                queue.put_nowait((stream, chunk))
         *lines, rest = (self._rest[stream] + chunk).split(b"\n")
         entries = [(line, b"F") for line in lines]
         while len(rest) > LONGEST_LINE:

@@ -94,6 +94,16 @@ class Process:
         if self._tty and self._input >= 0:
             fcntl.ioctl(self._input, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def pause(self) -> None:
+        """Stop taking its output: it blocks as soon as its pipe is full."""
+        for fd in self._outputs:
+            asyncio.get_running_loop().remove_reader(fd)
+
+    def resume(self) -> None:
+        """Take its output again."""
+        for fd in self._outputs:
+            asyncio.get_running_loop().add_reader(fd, self._read, fd)
+
     def ended(self, code: int) -> None:
         """The agent has reaped the process: hand over the rest of its output, then its exit code."""
         for fd in list(self._outputs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import orjson
@@ -16,7 +16,35 @@ from jfsnb.sandbox.node.process import Process
 from jfsnb.sandbox.node.runtime import StartError
 
 CHANNEL = {"stdout": STDOUT, "stderr": STDERR}
-Output = asyncio.Queue["tuple[str, bytes] | None"]
+MOST_WAITING, FEW_WAITING = 4 * 1024 * 1024, 1024 * 1024  # bytes that a slow client has not taken yet
+
+
+class Output:
+    """What a command prints on its way to a client; a client that is slow makes the command wait."""
+
+    def __init__(self) -> None:
+        self.process: Process | None = None
+        self._queue: asyncio.Queue[tuple[str, bytes] | None] = asyncio.Queue()
+        self._waiting, self._paused = 0, False
+
+    def put(self, stream: str, data: bytes) -> None:
+        self._queue.put_nowait((stream, data))
+        self._waiting += len(data)
+        if self._waiting > MOST_WAITING and self.process is not None and not self._paused:
+            self._paused = True
+            self.process.pause()
+
+    def end(self) -> None:
+        self._queue.put_nowait(None)
+
+    async def get(self) -> tuple[str, bytes] | None:
+        """The next piece; None at the end."""
+        item = await self._queue.get()
+        self._waiting -= len(item[1]) if item else 0
+        if self._paused and self._waiting < FEW_WAITING and self.process is not None:
+            self._paused = False
+            self.process.resume()
+        return item
 
 
 async def run_exec(channels: Channels, container: Container, command: list[str], stdin: bool, tty: bool) -> None:
@@ -29,19 +57,21 @@ async def run_exec(channels: Channels, container: Container, command: list[str],
         stdin: pass the client's input on.
         tty: give the command a terminal.
     """
-    output: Output = asyncio.Queue()
+    output = Output()
     try:
-        process = await container.exec(
-            command, on_output=lambda stream, data: output.put_nowait((stream, data)), stdin=stdin, tty=tty
-        )
+        output.process = process = await container.exec(command, on_output=output.put, stdin=stdin, tty=tty)
     except StartError as error:
         return await channels.finish(failure(f"error executing command in container: {error}"))
-    process.exited.add_done_callback(lambda _: output.put_nowait(None))
-    connected = await _serve(channels, output, lambda: _input(channels, process))
+    process.exited.add_done_callback(lambda _: output.end())
+    connected = False
+    try:
+        connected = await _serve(channels, output.get, lambda: _input(channels, process))
+    finally:
+        if not connected:  # nobody reads what it prints any more
+            await process.signal(signal.SIGHUP if tty else signal.SIGKILL)
+            process.resume()
     if connected:
         await channels.finish(exited(process.exited.result()))
-    elif tty:
-        await process.signal(signal.SIGHUP)  # a terminal that is gone; other commands run on, as on a real node
 
 
 async def run_attach(channels: Channels, container: Container) -> None:
@@ -49,19 +79,22 @@ async def run_attach(channels: Channels, container: Container) -> None:
     process, log = container.process, container.log
     if process is None or log is None:
         return await channels.finish(failure(f"container {container.name} is not running"))
-    output: Output = asyncio.Queue()
+    output: asyncio.Queue[tuple[str, bytes] | None] = asyncio.Queue()
     log.listeners.add(output)
     try:
-        if await _serve(channels, output, lambda: _input(channels, process)):
+        if await _serve(channels, output.get, lambda: _input(channels, process)):
             await channels.finish(success())
     finally:
         log.listeners.discard(output)
 
 
-async def _serve(channels: Channels, output: Output, read: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+Next = Callable[[], Awaitable["tuple[str, bytes] | None"]]
+
+
+async def _serve(channels: Channels, get: Next, read: Callable[[], Coroutine[Any, Any, None]]) -> bool:
     """Pass output on until its end and input meanwhile; False when the client went away before."""
     reading = asyncio.create_task(read())
-    writing = asyncio.create_task(_output(channels, output))
+    writing = asyncio.create_task(_output(channels, get))
     try:
         await asyncio.wait([reading, writing], return_when=asyncio.FIRST_COMPLETED)
         return writing.done() and writing.exception() is None
@@ -71,9 +104,9 @@ async def _serve(channels: Channels, output: Output, read: Callable[[], Coroutin
         await asyncio.gather(reading, writing, return_exceptions=True)
 
 
-async def _output(channels: Channels, output: Output) -> None:
+async def _output(channels: Channels, get: Next) -> None:
     await channels.send(STDOUT, b"")  # tells the client that it is connected
-    while (item := await output.get()) is not None:
+    while (item := await get()) is not None:
         await channels.send(CHANNEL[item[0]], item[1])
 
 

@@ -368,6 +368,25 @@ def test_kubectl_port_forward_and_attach(on, sandbox):
     on(test)
 
 
+def test_output_that_nobody_reads_ends_the_command(on, sandbox):
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+
+    async def test(k):
+        await k.run(pod("until pgrep -x yes; do sleep 0.1; done; while pgrep -x yes; do sleep 0.1; done; exit 0"))
+        command = ["exec", "p", "--", "yes"]
+        reading = await asyncio.create_subprocess_exec(
+            kubectl, "--kubeconfig", str(sandbox.kubeconfig), "-n", k.namespace, *command, stdout=subprocess.PIPE
+        )
+        assert await reading.stdout.readline() == b"y\n"
+        reading.kill()
+        await reading.wait()
+        await k.until(phase("Succeeded"))
+
+    on(test)
+
+
 # ---------------------------------------------------------------- JuiceFS
 
 
