@@ -21,7 +21,7 @@ def test_an_app_pod_writes_through_its_mount_pod(world):
     assert mount_pod.image == OLD
     assert mount_pod.ready
     assert app.metadata.labels["juicefs-uniqueid"] == ""
-    assert "written" in world.exec("app-one", world.eventually("cat /data/one", "written"))
+    world.eventually("app-one", "cat /data/one", "written")
     path = mount_pod.command.mount_path
     assert world.exec(mount_pod.name, f"cat {path}/one").strip() == "written"
     assert "unit: BYTES" in world.call_node("NodeGetVolumeStats", volume_path=mount_pod.references[0].target)
@@ -55,7 +55,7 @@ def test_a_deleted_mount_pod_is_made_anew_and_bound_again(world):
     world.app("app-sees")
     world.app("app-dead", propagation="None")
     sees, dead = world.running("app-sees"), world.running("app-dead")
-    world.exec("app-sees", "echo kept > /data/kept; sync")
+    world.exec("app-sees", "echo content > /data/kept; sync")
     served = {m.name: m for a in (sees, dead) for m in world.serving(a)}
     for name in served:
         world.delete(name)
@@ -63,20 +63,20 @@ def test_a_deleted_mount_pod_is_made_anew_and_bound_again(world):
     assert not set(again) & set(served)
     assert {m.command.mount_path for m in again.values()} == {m.command.mount_path for m in served.values()}
     assert {m.upgrade_uuid for m in again.values()} == {m.upgrade_uuid for m in served.values()}
-    assert "kept" in world.exec("app-sees", world.eventually("cat /data/kept", "kept"))
+    world.eventually("app-sees", "cat /data/kept", "content")
     ended = "Transport endpoint is not connected"
-    assert ended in world.exec("app-dead", world.eventually("ls /data", "Transport"))
+    world.eventually("app-dead", "ls /data", ended)
 
 
 def test_a_killed_client_is_restarted_in_place_and_bound_again(world):
     world.app("app-one")
     app = world.running("app-one")
     (mount_pod,) = world.serving(app)
-    world.exec("app-one", "echo kept > /data/kept; sync")
+    world.exec("app-one", "echo content > /data/kept; sync")
     assert world.kill_client(mount_pod.command.mount_path) == 1
     restarted = world.until_pod(mount_pod.name, lambda p: p.status.container_statuses[0].restart_count > 0)
     assert restarted.status.container_statuses[0].last_state.terminated.exit_code == 137
-    assert "kept" in world.exec("app-one", world.eventually("cat /data/kept", "kept"))
+    world.eventually("app-one", "cat /data/kept", "content")
 
 
 def test_an_unknown_image_is_told_and_heals(world):
@@ -144,11 +144,11 @@ def test_a_driver_that_restarts_keeps_its_mounts_and_needs_a_configuration_that_
 
 
 def test_a_reader_cannot_write(world):
-    world.app("app-writer", "echo text > /data/text; while :; do sleep 1; done")
+    world.app("app-writer", "echo content > /data/text; while :; do sleep 1; done")
     world.running("app-writer")
     world.app("app-reader", readOnly=True)
     world.running("app-reader")
-    assert "text" in world.exec("app-reader", world.eventually("cat /data/text", "text"))
+    world.eventually("app-reader", "cat /data/text", "content")
     assert "Read-only file system" in world.exec("app-reader", "touch /data/other")
 
 
@@ -177,12 +177,18 @@ def test_a_leaked_reference_is_cleaned_and_the_mount_pod_goes(world):
 
 def test_recorded_mount_pods_are_left_alone(world):
     recorded = "juicefs-svr28176de740-songlin-test-pv-yorllp"
+    target = "/var/lib/kubelet/pods/nobody/volumes/kubernetes.io~csi/songlin-test-pv/mount"
+    note = {"metadata": {"annotations": {reference_key(target): target}}}
+    world.core.patch_namespaced_pod(recorded, NAMESPACE, note)
     world.app("app-one")
     (mount_pod,) = world.serving(world.running("app-one"))
-    assert mount_pod.name != recorded
+    world.core.patch_namespaced_pod(mount_pod.name, NAMESPACE, note)  # the driver cleans this one
+    world.until_pod(mount_pod.name, lambda p: reference_key(target) not in p.metadata.annotations)
     world.delete("app-one")
     world.gone(mount_pod.name)
-    assert world.core.read_namespaced_pod(recorded, NAMESPACE).metadata.deletion_timestamp is None
+    left = world.core.read_namespaced_pod(recorded, NAMESPACE).metadata
+    assert left.annotations[reference_key(target)] == target
+    assert left.deletion_timestamp is None
 
 
 def test_a_delete_delay_keeps_an_unused_mount_pod_for_its_next_user(world):
@@ -215,21 +221,21 @@ def test_a_volume_is_provisioned_used_and_removed(world):
     }
     try:
         world.core.create_namespaced_persistent_volume_claim(NAMESPACE, claim)
-        world.app("app-own", "echo mine > /data/mine; while :; do sleep 1; done", claim="app-claim")
+        world.app("app-own", "echo content > /data/mine; while :; do sleep 1; done", claim="app-claim")
         app = world.running("app-own")
         (mount_pod,) = world.serving(app)
         volume = world.volume_of(app)
         assert volume.startswith("pvc-")
         assert mount_pod.unique_id == volume
-        assert "mine" in world.exec("app-own", world.eventually("cat /data/mine", "mine"))
+        world.eventually("app-own", "cat /data/mine", "content")
         world.app("app-all")
         world.running("app-all")
-        assert world.exec("app-all", f"cat /data/{volume}/mine").strip() == "mine"
+        assert world.exec("app-all", f"cat /data/{volume}/mine").strip() == "content"
         assert "mine" not in world.exec("app-all", "ls /data").split()
         world.delete("app-own")
         world.gone(mount_pod.name)
         world.core.delete_namespaced_persistent_volume_claim("app-claim", NAMESPACE)
-        assert "gone" in world.exec("app-all", world.eventually(f"test -e /data/{volume} || echo gone", "gone"))
+        world.eventually("app-all", f"test -e /data/{volume} || echo gone", "gone")
     finally:
         world.storage.delete_storage_class("app-class")
     with pytest.raises(ApiException):

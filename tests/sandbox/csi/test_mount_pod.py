@@ -102,7 +102,7 @@ def test_internal_labels_win_and_templates_are_expanded_only_in_the_pod():
 
 
 def test_options_of_the_configmap_come_first_in_their_order():
-    assert ordered(["b=1", "z=2", "a=3", "c"], ["z=2", "b=1"]) == ["z=2", "b=1", "a=3", "c"]
+    assert ordered(["c", "b=1", "z=2", "a=3"], ["z=2", "b=1"]) == ["z=2", "b=1", "a=3", "c"]
 
 
 def test_sharing_leaves_the_sub_directory_to_the_bind():

@@ -102,10 +102,11 @@ class World:
             **options,
         )
 
-    def eventually(self, ask, answer):
-        """A shell script that repeats a command until its output has the answer."""
-        look = f'x=$({ask} 2>&1); case "$x" in *{answer}*) echo "$x"; exit;; esac'
-        return f'for i in $(seq 200); do {look}; sleep .1; done; echo "never: $x"'
+    def eventually(self, pod, ask, answer):
+        """Repeat a command in a Pod until its output has the answer (nothing tells of a container's inside)."""
+        look = f"x=$({ask} 2>&1); case \"$x\" in *'{answer}'*) echo found; exit;; esac"
+        said = self.exec(pod, f'for i in $(seq 200); do {look}; sleep .1; done; echo "$x"')
+        assert said.strip() == "found", f"{pod}: {ask}: {said}"
 
     # ---- Mount Pods
 
