@@ -23,7 +23,9 @@ def _told(command: Callable[..., Any]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs)
         except JfsnbError as error:
-            click.echo(f"{type(error).__name__}: {error}", err=True)
+            from jfsnb.kube.redact import redact_text
+
+            click.echo(redact_text(f"{type(error).__name__}: {error}"), err=True)
             code = error.exit_code
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
@@ -38,7 +40,8 @@ def _options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(names):
-            command = click.option(f"--{name}", **_OPTIONS[name])(command)
+            flags = (f"--{name}", *filter(None, [_SHORT.get(name)]))
+            command = click.option(*flags, **_OPTIONS[name])(command)
         return command
 
     return add
@@ -61,9 +64,17 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "keep": {"is_flag": True, "default": None, "help": "Leave Pods and configuration in place at the end."},
     "run-id": {"help": "Made when not given."},
     "outputs": {"type": click.Path(file_okay=False), "help": "Folder of the run folders (default: ./outputs)."},
+    "output": {
+        "type": click.Choice(["table", "wide", "json"]),
+        "default": "table",
+        "show_default": True,
+        "help": "For people, with all columns, or for programs.",
+    },
+    "strict": {"is_flag": True, "help": "WARN ends with exit code 1, too."},
 }
+_SHORT = {"output": "-o", "namespace": "-n"}
 _CLUSTER = ("cluster", "kubeconfig", "driver-namespace")
-_EVERYTHING = tuple(name for name in _OPTIONS if name != "outputs")
+_EVERYTHING = tuple(name for name in _OPTIONS if name not in ("outputs", "output", "strict"))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "JFSNB"})
@@ -73,11 +84,10 @@ def main() -> None:
 
 
 @main.command()
-@_options(*_EVERYTHING, "outputs")
+@_options(*_EVERYTHING, "outputs", "strict")
 @click.option("-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="As in papermill.")
 @click.option("-f", "--parameters-file", type=click.Path(exists=True, dir_okay=False), help="YAML, as in papermill.")
 @click.option("--baseline", default="", metavar="TAG", help="Of the sandbox: the client image that serves everybody.")
-@click.option("--strict", is_flag=True, help="WARN ends with exit code 1, too.")
 @_told
 def run(
     pairs: tuple[tuple[str, str], ...],
@@ -207,25 +217,58 @@ def images_list() -> None:
 
 
 @main.command()
-@_options(*_CLUSTER)
+@_options(*_CLUSTER, "output", "strict")
+@click.option("--node", default="", help="Only those on this node.")
+@click.option("--deep", is_flag=True, help="Ask every Mount Pod which client runs in it, however many there are.")
 @_told
-def mounts(**options: Any) -> Any:
-    """List the Mount Pods: whom each serves, with which client, and what the configuration asks for."""
+def mounts(output: str, node: str, deep: bool, strict: bool, **options: Any) -> Any:
+    """List the Mount Pods: whom each serves, with which client, and what the next mount would get.
+
+    Reads only. Exit codes: 0 all is well (and WARN without --strict), 1 FAIL, 3 something could not be judged.
+    """
     from jfsnb.commands.questions import mounts as list_mounts
 
-    return list_mounts(_given(options))
+    return list_mounts(_given(options), output, node, deep, strict)
 
 
 @main.command()
-@click.argument("pod")
-@_options(*_CLUSTER, "namespace", "image")
-@click.option("--strict", is_flag=True, help="WARN ends with exit code 1, too.")
+@click.argument("target", metavar="POD|PVC")
+@_options(*_CLUSTER, "namespace", "image", "output", "strict")
 @_told
-def verify(pod: str, strict: bool, **options: Any) -> Any:
-    """Which client serves POD, and is it the one that is asked for? Reads only."""
-    from jfsnb.commands.questions import verify as verify_pod
+def verify(target: str, output: str, strict: bool, **options: Any) -> Any:
+    """Which client serves POD (or every user of PVC), and is it the one that is asked for?
 
-    return verify_pod(pod, _given(options), strict)
+    A name, namespace/name, pod/name or pvc/name. Reads only. Exit codes: 0 PASS (and WARN without --strict), 1 FAIL,
+    2 wrong usage, 3 not judged.
+    """
+    from jfsnb.commands.questions import verify as verify_target
+
+    return verify_target(target, _given(options), output, strict)
+
+
+@main.command()
+@click.argument("pvc", metavar="PVC")
+@_options(*_CLUSTER, "namespace", "output")
+@click.option("--node", default="", help="On this node; else on every node that can mount it.")
+@_told
+def explain(pvc: str, output: str, node: str, **options: Any) -> Any:
+    """What PVC's next Mount Pod gets, field by field, and which line of which object decided it. Reads only."""
+    from jfsnb.commands.questions import explain as explain_claim
+
+    return explain_claim(pvc, _given(options), output, node)
+
+
+@main.command()
+@_options(*_CLUSTER, "output", "strict")
+@_told
+def doctor(output: str, strict: bool, **options: Any) -> Any:
+    """Look at the whole cluster: what is wrong with the driver, its configuration and its Mount Pods? Reads only.
+
+    Exit codes: 0 nothing is (and WARN without --strict), 1 FAIL, 3 something could not be looked at.
+    """
+    from jfsnb.commands.questions import doctor as look
+
+    return look(_given(options), output, strict)
 
 
 @main.command()
@@ -234,7 +277,7 @@ def verify(pod: str, strict: bool, **options: Any) -> Any:
 @_told
 def patch(yes: bool, **options: Any) -> Any:
     """Show (and with --yes apply) the patch that puts an image in place; undo it with 'rollback'."""
-    from jfsnb.commands.questions import patch as patch_config
+    from jfsnb.commands.changes import patch as patch_config
 
     return patch_config(_given(options), yes)
 
@@ -244,20 +287,10 @@ def patch(yes: bool, **options: Any) -> Any:
 @_options(*_CLUSTER, "outputs")
 @_told
 def rollback(run_id: str, outputs: str | None, **options: Any) -> Any:
-    """Undo what is left of a run, also of one that died."""
-    from jfsnb.commands.questions import rollback as roll_back
+    """Undo what is left of a run, also of one that died, also from another machine than the run's."""
+    from jfsnb.commands.changes import rollback as roll_back
 
     return roll_back(run_id, Path(outputs) if outputs else None, _given(options))
-
-
-@main.command()
-@_options(*_CLUSTER)
-@_told
-def doctor(**options: Any) -> Any:
-    """Look at the whole cluster: what is wrong with the driver, its configuration and its Mount Pods?"""
-    from jfsnb.commands.questions import doctor as look
-
-    return look(_given(options))
 
 
 @main.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
@@ -38,6 +39,8 @@ CAUTION = register(
 
 FORCE, FILE_ONLY, OLD, REJECTED, UNKNOWN = "in force", "file only", "old", "rejected", "unknown"
 _RELOAD = "config file updated, reload config"
+#: The driver's own timer, and what a late one may take.
+_RELOADS_ANYWAY = timedelta(minutes=5, seconds=10)
 _REJECT = re.compile(r"fail to (?:re)?load config")
 
 
@@ -149,3 +152,45 @@ def caution(warnings: Sequence[str]) -> CheckResult:
     if not warnings:
         return result(CAUTION, Verdict.PASS, "nothing found")
     return result(CAUTION, Verdict.WARN, "; ".join(warnings), [Evidence("config.yaml", "warning", w) for w in warnings])
+
+
+def loaded_now(
+    node: str,
+    pod: str,
+    wanted: str,
+    file: str | Unreadable,
+    log: Sequence[tuple[datetime, str]] | Unreadable,
+    file_since: datetime | None,
+    started: datetime | None,
+    now: datetime,
+) -> NodeConfig:
+    """Judge one CSI node Pod without having watched it: from times (reference/csi-driver.md §2.7).
+
+    Args:
+        wanted: config.yaml as it should be. file: as the Pod sees it.
+        log: (time, line) of its container. file_since: when the kubelet wrote the file; None: not known.
+        started: when its container was started.
+    """
+    if isinstance(file, Unreadable):
+        return NodeConfig(node, pod, UNKNOWN, file.why)
+    if isinstance(log, Unreadable):
+        return NodeConfig(node, pod, UNKNOWN, log.why)
+    attempts = [(at, line) for at, line in log if _RELOAD in line or _REJECT.search(line)]
+    since = file_since or started
+    if attempts and _REJECT.search(attempts[-1][1]) and (since is None or attempts[-1][0] >= _whole(since)):
+        return NodeConfig(node, pod, REJECTED, attempts[-1][1])
+    if file != wanted:
+        return NodeConfig(node, pod, OLD, "its config.yaml is not the ConfigMap's yet")
+    if started is not None and since is not None and started >= since:
+        return NodeConfig(node, pod, FORCE, f"started with it at {started:%Y-%m-%d %H:%M:%S}")
+    reloads = [line for at, line in attempts if since is not None and at >= _whole(since)]
+    if reloads:
+        return NodeConfig(node, pod, FORCE, reloads[-1])
+    if since is not None and now - since > _RELOADS_ANYWAY:
+        return NodeConfig(node, pod, FORCE, f"there since {since:%Y-%m-%d %H:%M:%S}; the driver reloads every 5 min")
+    return NodeConfig(node, pod, FILE_ONLY, "no reload of it in its log yet")
+
+
+def _whole(moment: datetime) -> datetime:
+    """File times come in whole seconds."""
+    return moment.replace(microsecond=0)

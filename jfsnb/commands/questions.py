@@ -1,113 +1,140 @@
-"""Questions to a cluster and the two changes that are not a whole run: mounts, verify, doctor; patch, rollback."""
+"""Read-only questions to a cluster: mounts, verify, explain, doctor."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-import click
-
-from jfsnb.checks.model import Verdict
+from jfsnb.checks.model import CheckResult, Verdict
+from jfsnb.commands.answers import CELL, JSON, WIDE, exit_code, print_checks, print_json, say, text_table
 from jfsnb.commands.run import connected
-from jfsnb.errors import UsageError
 from jfsnb.settings import Settings
-from jfsnb.views.html import show
 
-EXIT_CODES = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.NA: 0, Verdict.FAIL: 1}
+MOUNT_COLUMNS = ("node", "claim", "image", "client", "desired_image", "next_mount", "references", "age_seconds")
+IN_FORCE = "configuration in force"
 
 
-def mounts(options: Mapping[str, Any]) -> int:
-    """Print the table of Mount Pods."""
+def mounts(options: Mapping[str, Any], form: str, node: str = "", deep: bool = False, strict: bool = False) -> int:
+    """Print the table of Mount Pods, and what each CSI node has loaded."""
     from jfsnb.steps import investigate
 
     settings = Settings.from_mapping(options)
-    found = investigate.mounts(connected(settings), settings.driver_namespace)
-    columns = ("name", "node", "claim", "image", "desired_image", "references", "age_seconds", "verdict")
-    click.echo(text_table(found.rows, columns))
-    return 0
+    cluster = connected(settings)
+    found = investigate.mounts(cluster, settings.driver_namespace, node, deep)
+    if form == JSON:
+        print_json("mounts", cluster, found)
+        return exit_code(found.verdict, strict)
+    if form == WIDE:
+        say(text_table(found.rows))
+    else:
+        say(text_table([_short(row) for row in found.rows], (*MOUNT_COLUMNS, "verdict", "name"), CELL))
+    _print_nodes(found.tables[IN_FORCE])
+    _print_trouble(found.checks)
+    told = Counter(row["verdict"] for row in found.rows)
+    say(f"\n{len(found.rows)} Mount Pods: " + (", ".join(f"{n} {word}" for word, n in told.most_common()) or "none"))
+    return exit_code(found.verdict, strict)
 
 
-def verify(pod: str, options: Mapping[str, Any], strict: bool) -> int:
-    """Print which client serves the Pod; the exit code is the verdict's."""
+def verify(target: str, options: Mapping[str, Any], form: str, strict: bool) -> int:
+    """Print which client serves a Pod, or all users of a claim; the exit code is the verdict's."""
     from jfsnb.steps import investigate
 
     settings = Settings.from_mapping(options)
-    namespace, _, name = pod.rpartition("/")
-    found = investigate.verify(
-        connected(settings), namespace or settings.namespace, name, settings.image, settings.driver_namespace
-    )
-    click.echo(text_table(found.rows))
-    _print_checks(found.checks)
-    if found.verdict is Verdict.WARN and strict:
-        return 1
-    return 3 if not found.checks else EXIT_CODES.get(found.verdict, 3)
+    namespace, name = split(target, settings.namespace)
+    cluster = connected(settings)
+    found = investigate.verify(cluster, namespace, name, settings.image, settings.driver_namespace)
+    nobody = not found.rows and found.verdict is Verdict.PASS
+    if form == JSON:
+        print_json("verify", cluster, found)
+    else:
+        columns = ("pod", "claim", "mount_pod", "image", "client", "desired_image", "verdict", "next_mount")
+        say(text_table(found.rows, () if form == WIDE else columns, None if form == WIDE else CELL))
+        _print_nodes(found.tables[IN_FORCE])
+        say("")
+        print_checks(found.checks)
+        say(f"\n{'N/A: no Pod uses it now' if nobody else found.verdict}")
+    return 3 if nobody or not found.checks else exit_code(found.verdict, strict)
 
 
-def doctor(options: Mapping[str, Any]) -> int:
+def explain(claim: str, options: Mapping[str, Any], form: str, node: str = "") -> int:
+    """Print what a claim's next Mount Pod gets, field by field, and who decided it."""
+    from jfsnb.steps import investigate
+
+    settings = Settings.from_mapping(options)
+    namespace, name = split(claim, settings.namespace)
+    cluster = connected(settings)
+    found = investigate.explain(cluster, namespace, name.removeprefix("pvc/"), node, settings.driver_namespace)
+    if form == JSON:
+        print_json("explain", cluster, found)
+        return exit_code(found.verdict)
+    cell = None if form == WIDE else CELL
+    one = len({row["nodes"] for row in found.rows}) <= 1
+    say(text_table(found.rows, ("field", "value", "decided_by", "instead_of") if one else (), cell))
+    say("\nEntries of mountPodPatch, in order; later ones win:")
+    say(text_table(found.tables["entries"], ("entry", "matches", "why") if one else (), cell))
+    say("\nThe next mount:")
+    say(text_table(found.tables["next mount"], ("node", "exact", "answer"), cell))
+    _print_nodes(found.tables[IN_FORCE])
+    _print_trouble(found.checks)
+    return exit_code(found.verdict)
+
+
+def doctor(options: Mapping[str, Any], form: str, strict: bool = False) -> int:
     """Print what is wrong in the cluster, worst first; 1 for a FAIL, 3 when something could not be looked at."""
     from jfsnb.steps import investigate
 
     settings = Settings.from_mapping(options)
-    found = investigate.doctor(connected(settings), settings.driver_namespace)
-    click.echo(text_table(found.rows, ("verdict", "code", "object", "reason", "next_action")))
-    click.echo(f"{found.verdict}: {len(found.checks)} checks")
-    return EXIT_CODES.get(found.verdict, 3)
+    cluster = connected(settings)
+    found = investigate.doctor(cluster, settings.driver_namespace)
+    if form == JSON:
+        print_json("doctor", cluster, found)
+        return exit_code(found.verdict, strict)
+    columns = ("verdict", "code", "object", "reason", "next_action")
+    say(text_table(found.rows, columns, None if form == WIDE else 2 * CELL))
+    say(f"{found.verdict}: {len(found.checks)} checks")
+    return exit_code(found.verdict, strict)
 
 
-def patch(options: Mapping[str, Any], apply: bool) -> int:
-    """Print the plan; apply it only when asked to."""
-    from jfsnb.steps import patch as steps
-    from jfsnb.steps.run import open_run
-
-    settings = Settings.from_mapping(options)
-    if not settings.is_sandbox and not settings.image:
-        raise UsageError("no image was given", "name it: --image")
-    run = open_run(settings, connected(settings))
-    plan = steps.plan(run)
-    click.echo(f"ConfigMap {plan.config_map}, scope {plan.scope}, claim {settings.pvc}")
-    click.echo(f"now:  {plan.current_image} ({plan.current_why})\nthen: {plan.future_image} ({plan.future_why})")
-    click.echo(plan.diff if plan.changed else "nothing to change: it says so already")
-    for warning in plan.warnings:
-        click.echo(f"note: {warning}")
-    if not apply:
-        click.echo("nothing was changed; apply it with --yes")
-        return 0
-    done = steps.apply(run)
-    _print_checks(done.checks)
-    in_force = steps.wait_in_force(run)
-    click.echo(text_table(in_force.nodes))
-    _print_checks(in_force.checks)
-    click.echo(f"undo it: jfsnb rollback {run.id}")
-    return EXIT_CODES.get(in_force.verdict, 3)
+def _short(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a narrow table needs: the rest is said below it, or with -o wide."""
+    same = row["desired_image"] == row["image"]
+    unknown = str(row["client"]).startswith("not known")
+    return {
+        **row,
+        "desired_image": "same" if same else row["desired_image"],
+        "client": "?" if unknown else row["client"],
+    }
 
 
-def rollback(run_id: str, outputs: Path | None, options: Mapping[str, Any]) -> int:
-    """Undo what is left of a run; 0 when nothing is left, 3 otherwise."""
-    from jfsnb.steps.rollback import rollback as undo
+def split(target: str, namespace: str) -> tuple[str, str]:
+    """``(namespace, name)`` of ``name``, ``namespace/name``, ``pod/name`` and ``namespace/pod/name``."""
+    from jfsnb.steps.who_serves import KINDS
 
-    settings = Settings.from_mapping(options)
-    done = undo(connected(settings), run_id, (outputs or settings.outputs).absolute())
-    click.echo(text_table(done.rows) if done.rows else "nothing had to be undone")
-    click.echo(f"nothing of run {run_id} is left" if done.complete else f"something of run {run_id} is left")
-    return 0 if done.complete else 3
-
-
-def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
-    """Rows in columns, as kubectl shows them."""
-    if not rows:
-        return "none"
-    names = list(columns or rows[0])
-    cells = [[name.upper().removesuffix("_SECONDS") for name in names]]
-    cells += [[show(row.get(name), name) for name in names] for row in rows]
-    widths = [max(len(line[index]) for line in cells) for index in range(len(names))]
-    return "\n".join(
-        "   ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells
-    )
+    first, slash, rest = target.partition("/")
+    if not slash or first in KINDS:
+        return namespace, target
+    return first, rest
 
 
-def _print_checks(checks: Sequence[Any]) -> None:
-    for check in checks:
-        click.echo(f"{check.verdict:9} {check.code}  {check.title}: {check.reason}")
-        if check.next_action:
-            click.echo(f"          -> {check.next_action}")
+def _print_nodes(rows: Any) -> None:
+    """What each node has loaded; the ones that were not asked only as a number."""
+    asked = [row for row in rows if row["state"] != "not asked"]
+    if asked:
+        say("\nConfiguration in force:")
+        say(text_table(asked, ("node", "state", "why", "pod"), CELL))
+    if len(asked) < len(rows):
+        say(f"{'' if asked else chr(10)}({len(rows) - len(asked)} nodes are not Ready and were not asked)")
+
+
+def _print_trouble(checks: tuple[CheckResult, ...]) -> None:
+    """The worst of each kind, said once with how often it came."""
+    bad = [c for c in checks if c.verdict not in (Verdict.PASS, Verdict.NA)]
+    counted = Counter((c.code, c.verdict) for c in bad)
+    first = {(c.code, c.verdict): c for c in reversed(bad)}
+    if first:
+        say("")
+    for key, check in first.items():
+        more = f" (and {counted[key] - 1} more)" if counted[key] > 1 else ""
+        say(f"{check.verdict:9} {check.code}  {check.title}: {check.reason}{more}")
+        say(f"          -> {check.next_action}")

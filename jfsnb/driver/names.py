@@ -38,6 +38,9 @@ SHARE_BY_STORAGE_CLASS = "storageClassShareMount"
 SHARE_BY_FILE_SYSTEM = "fsShareMount"
 SIDECAR_DONE = "done.sidecar.juicefs.com/inject"
 
+#: A sandbox's objects that are only shown: nobody runs them, so nobody can be asked.
+RECORDED = "sandbox.jfsnb.io/recorded"
+
 MOUNT_IMAGE = "juicefs/mount-image"
 HOST_MOUNT_ROOT = "/var/lib/juicefs/volume"
 MOUNT_ROOT = "/jfs"

@@ -6,7 +6,7 @@ found by comparing what the configuration asks for with what the running Mount P
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,40 +37,53 @@ class Prediction:
         reuse: the Mount Pod that it would use; None: a new one.
         differences: why a new one, field by field, against the most similar candidate.
         reason: in one sentence.
+        exact: the driver's own hash was compared, not only what can be seen.
     """
 
     reuse: MountPod | None
     differences: tuple[Difference, ...]
     reason: str
+    exact: bool = False
 
 
-def predict(candidates: Iterable[Obj], merged: MergedPatch, decision: ImageDecision) -> Prediction:
+def predict(
+    candidates: Iterable[Obj],
+    merged: MergedPatch,
+    decision: ImageDecision,
+    hash_for: Callable[[MountPod], str | None] = lambda _: None,
+) -> Prediction:
     """Whether the next mount of a volume on a node uses one of its Mount Pods there (§3.2).
 
-    Only fields that config.yaml sets, and the image, are compared; credentials, volumeAttributes and what is inherited
-    from the CSI node Pod are taken to be unchanged.
+    Without hashes only fields that config.yaml sets, and the image, are compared; credentials, volumeAttributes and
+    what is inherited from the CSI node Pod are taken to be unchanged.
 
     Args:
         candidates: Pod objects of the volume's Mount Pods on that node.
         merged: config.yaml's entries for the PVC and node. decision: the image for it.
+        hash_for: the hash that the next mount would ask a Mount Pod for (jfsnb.driver.next_mount); None: not known.
     """
     best: tuple[Difference, ...] | None = None
     reuse: MountPod | None = None
+    exact = False
     for pod in candidates:
         mount_pod = MountPod.from_object(pod)
         if mount_pod.deleting or mount_pod.completed:
             continue
         found = differences(pod, merged, decision)
-        if not found:
+        wanted = hash_for(mount_pod)
+        exact = exact or wanted is not None
+        if (not found) if wanted is None else wanted == mount_pod.settings_hash:
             reuse = mount_pod
         if best is None or len(found) < len(best):
             best = found
     if reuse is not None:
-        return Prediction(reuse, (), f"it would use {reuse.name}, whose settings are the same")
+        same = "settings have the same hash" if exact else "settings are the same, as far as can be seen"
+        return Prediction(reuse, (), f"it would use {reuse.name}, whose {same}", exact)
     if best is None:
-        return Prediction(None, (), "it would make a new Mount Pod: there is none for this volume on this node")
+        return Prediction(None, (), "it would make a new Mount Pod: there is none for this volume on this node", True)
     fields = ", ".join(d.field for d in best)
-    return Prediction(None, best, f"it would make a new Mount Pod beside the running one: {fields} would differ")
+    what = f"{fields} would differ" if fields else "something that cannot be seen would differ (the hashes do)"
+    return Prediction(None, best, f"it would make a new Mount Pod beside the running one: {what}", exact)
 
 
 def differences(pod: Obj, merged: MergedPatch, decision: ImageDecision) -> tuple[Difference, ...]:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from jfsnb.driver import goyaml, names, quantity, schema
+from jfsnb.driver import cache_dirs, goyaml, names, quantity, schema
 from jfsnb.errors import ConfigInvalid
 
 DEFAULT_RESOURCES = {"limits": {"cpu": "5", "memory": "5Gi"}, "requests": {"cpu": "1", "memory": "1Gi"}}
@@ -160,6 +160,57 @@ def apply_patch(settings: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[s
     result["Options"] = [o for o in (cap_buffer_size(o, memory) for o in merged) if o]
     _take_switches(result, attr["annotations"])
     return result
+
+
+def with_patch(settings: Mapping[str, Any], patch: Mapping[str, Any], context: Mapping[str, str]) -> dict[str, Any]:
+    """Settings with the merged patch as the highest layer, cache directories and options worked out from both.
+
+    Args:
+        settings, patch: as for ``apply_patch``. context: volumeAttributes (``volume_context``).
+
+    Raises:
+        ConfigInvalid: an option, cache directory or quantity that the driver refuses.
+    """
+    result = apply_patch(settings, patch)
+    result.update(cache_dirs.cache_layout(patch.get("cacheDirs") or (), context, result["Options"]).settings())
+    result["Options"] = [checked_option(o) for o in result["Options"]]
+    return result
+
+
+def checked_option(option: str) -> str:
+    """An option without blanks around its parts.
+
+    Raises:
+        ConfigInvalid: two equal signs, or no name.
+    """
+    parts = [p.strip() for p in option.strip().split("=")]
+    if len(parts) > 2 or not parts[0]:
+        raise ConfigInvalid(f"genAndValidOptions error: invalid mount option: {option.strip()}", "Correct the option.")
+    return "=".join(parts)
+
+
+def mount_options(context: Mapping[str, str], flags: Iterable[str], read_only: bool) -> list[str]:
+    """volumeAttributes.mountOptions, then ``ro``, then the PV's mountOptions (§4.2 step 4)."""
+    own = [o.strip() for o in context.get("mountOptions", "").split(",") if o.strip()]
+    return [*own, *(["ro"] if read_only else []), *flags]
+
+
+def volume_switches(context: Mapping[str, str]) -> dict[str, Any]:
+    """What volumeAttributes say about the end and the host paths of a Mount Pod (§5.3)."""
+    return {
+        "deleted_delay": context.get("juicefs/mount-delete-delay", ""),
+        "clean_cache": context.get("juicefs/clean-cache") == "true",
+        "host_path": [p.strip() for p in context.get("juicefs/host-path", "").split(",") if p.strip()],
+    }
+
+
+def inherited_attr(
+    csi_pod_spec: Mapping[str, Any], env: Mapping[str, str], *, namespace: str, image: str
+) -> dict[str, Any]:
+    """``base_attr`` with what the CSI node's environment decides (§0.3)."""
+    priority = env.get("JUICEFS_MOUNT_PRIORITY_NAME", "system-node-critical")
+    attr = base_attr(csi_pod_spec, namespace=namespace, image=image, priority_class=priority)
+    return {**attr, "PreemptionPolicy": env.get("JUICEFS_MOUNT_PREEMPTION_POLICY") or attr["PreemptionPolicy"]}
 
 
 def _take_switches(settings: dict[str, Any], annotations: dict[str, str]) -> None:

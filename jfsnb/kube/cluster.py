@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -58,6 +59,19 @@ class Cluster:
             return self.get(plural, namespace, name)
         except NotInCluster:
             return None
+
+    def from_secret(self, namespace: str, name: str, key: str, read: Callable[[str], T]) -> T | None:
+        """What ``read`` makes of one value of a Secret: the one way in which a value is looked at, and it stays there.
+
+        Returns:
+            None where there is no such Secret or key.
+        """
+        path, what = path_of("secrets", namespace, name), title_of("secrets", namespace, name)
+        try:
+            data = self.transport.call("GET", path, what=what).get("data") or {}
+        except NotInCluster:
+            return None
+        return read(base64.b64decode(data[key]).decode("utf-8", "replace")) if key in data else None
 
     def pages(
         self, plural: str, namespace: str = "", *, labels: str = "", fields: str = "", metadata_only: bool = False

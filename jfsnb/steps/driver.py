@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -200,3 +200,14 @@ def is_ready(obj: Mapping[str, Any]) -> bool:
     """Whether condition Ready of a Node or Pod is true."""
     conditions = (obj.get("status") or {}).get("conditions") or ()
     return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+
+def can_be_asked(pod: Obj, ready_nodes: Collection[str]) -> bool:
+    """Whether a kubelet answers for this Pod: exec and logs would work."""
+    recorded = (pod["metadata"].get("annotations") or {}).get(names.RECORDED) == "true"
+    return pod["spec"].get("nodeName") in ready_nodes and not recorded
+
+
+def ready_nodes(nodes: Iterable[Obj]) -> frozenset[str]:
+    """Names of the Ready ones."""
+    return frozenset(n["metadata"]["name"] for n in nodes if is_ready(n))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -49,8 +49,8 @@ def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
                 found[name], unread[name] = [], error.what
     if "app_pods" not in unread:
         found["app_pods"] += _unlabelled(cluster, found["mount_pods"], found["app_pods"])
-    ready_nodes = {n["metadata"]["name"] for n in found["nodes"] if driver_facts.is_ready(n)}
-    csi_pods = [p for p in driver.node_pods if p["spec"].get("nodeName") in ready_nodes and driver_facts.is_ready(p)]
+    ready_nodes = driver_facts.ready_nodes(found["nodes"])
+    csi_pods = [p for p in driver.node_pods if _answers(p, ready_nodes)]
     troubled = [p for p in found["mount_pods"] if _in_trouble(p, ready_nodes)]
     partly: dict[str, str] = {}
     return Snapshot(
@@ -85,12 +85,16 @@ def _unlabelled(cluster: Cluster, mount_pods: list[Obj], labelled: list[Obj]) ->
     return [p for p in cluster.list("pods") if p["metadata"]["uid"] in missing] if missing else []
 
 
-def _in_trouble(pod: Obj, ready_nodes: set[str]) -> bool:
+def _answers(pod: Obj, ready_nodes: Collection[str]) -> bool:
+    return driver_facts.is_ready(pod) and driver_facts.can_be_asked(pod, ready_nodes)
+
+
+def _in_trouble(pod: Obj, ready_nodes: Collection[str]) -> bool:
     """A Mount Pod whose log may say what is wrong, on a node that can hand it out; one that never started has none."""
     states = (pod.get("status") or {}).get("containerStatuses") or ()
     restarted = any(s.get("restartCount") for s in states)
     started = any(kind in (s.get("state") or {}) for s in states for kind in ("running", "terminated")) or restarted
-    here = pod["spec"].get("nodeName") in ready_nodes
+    here = driver_facts.can_be_asked(pod, ready_nodes)
     return here and started and (restarted or not driver_facts.is_ready(pod))
 
 
@@ -129,9 +133,11 @@ def _files(cluster: Cluster, pods: list[Obj], partly: dict[str, str]) -> dict[st
     return _readable(_each(pods, read), partly, "csi_files")
 
 
-def _versions(cluster: Cluster, pods: list[Obj], ready_nodes: set[str], partly: dict[str, str]) -> dict[str, str]:
+def _versions(
+    cluster: Cluster, pods: list[Obj], ready_nodes: Collection[str], partly: dict[str, str]
+) -> dict[str, str]:
     """Mount Pod → the client that runs in it, for Ready ones; a big cluster's are not all asked."""
-    asked = [p for p in pods if driver_facts.is_ready(p) and p["spec"].get("nodeName") in ready_nodes]
+    asked = [p for p in pods if _answers(p, ready_nodes)]
     if len(asked) > ASKED_FOR_CLIENTS:
         return {}
     facts = {p["metadata"]["name"]: driver_facts.facts_of({"": p})[0] for p in asked}

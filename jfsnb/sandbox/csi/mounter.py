@@ -13,7 +13,7 @@ from typing import Any
 from jfsnb.driver import names
 from jfsnb.driver.config import merge
 from jfsnb.driver.mountpods import MountPod, would_reuse
-from jfsnb.driver.settings import volume_context
+from jfsnb.driver.settings import mount_options, volume_context
 from jfsnb.driver.settings_hash import dump, settings_hash
 from jfsnb.sandbox.client import Obj
 from jfsnb.sandbox.csi import mounts
@@ -23,7 +23,7 @@ from jfsnb.sandbox.csi.juicefs import file_system_uuid, masked
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.mount_pod import Identity, build, placed_by_selector
 from jfsnb.sandbox.csi.recreate import random_suffix
-from jfsnb.sandbox.csi.settings import Host, Json, Volume, mount_options, secret_data, settings_of
+from jfsnb.sandbox.csi.settings import Host, Json, Volume, secret_data, settings_of
 from jfsnb.sandbox.csi.sharing import Sharing
 
 log = Logger("juicefs")

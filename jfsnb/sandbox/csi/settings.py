@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jfsnb.driver import cache_dirs, images, names
+from jfsnb.driver import images, names
 from jfsnb.driver import settings as rules
 from jfsnb.driver.command import escape
 from jfsnb.errors import JfsnbError
@@ -103,9 +103,7 @@ def settings_of(volume: Volume, host: Host, patch: Mapping[str, Any]) -> Json:
             "encrypt_rsa_key": secrets.get("encrypt_rsa_key", ""),
             "initconfig": secrets.get("initconfig", ""),
             "configs_map": rules.string_map(secrets.get("configs", "")),
-            "deleted_delay": volume.context.get("juicefs/mount-delete-delay", ""),
-            "clean_cache": volume.context.get("juicefs/clean-cache") == "true",
-            "host_path": [p.strip() for p in volume.context.get("juicefs/host-path", "").split(",") if p.strip()],
+            **rules.volume_switches(volume.context),
             "VolumeId": volume.volume_id,
             "UniqueId": volume.unique_id,
             "Options": list(volume.options),
@@ -120,33 +118,15 @@ def settings_of(volume: Volume, host: Host, patch: Mapping[str, Any]) -> Json:
 
 
 def patched(settings: Json, patch: Mapping[str, Any], context: Mapping[str, str]) -> Json:
-    """Settings with the merged patch as the highest layer, cache directories and options worked out from both.
+    """``with_patch``, with the error that the driver gives.
 
     Raises:
         SettingsError: ``genAndValidOptions error: invalid mount option: …``.
     """
     try:
-        result = rules.apply_patch(settings, patch)
-        layout = cache_dirs.cache_layout(patch.get("cacheDirs") or (), context, result["Options"])
+        return rules.with_patch(settings, patch, context)
     except JfsnbError as error:
         raise SettingsError(error.what) from error
-    result.update(layout.settings())
-    result["Options"] = [checked_option(o) for o in result["Options"]]
-    return result
-
-
-def checked_option(option: str) -> str:
-    """An option without blanks around its parts; refuses one with two equal signs."""
-    parts = [p.strip() for p in option.strip().split("=")]
-    if len(parts) > 2 or not parts[0]:
-        raise SettingsError(f"genAndValidOptions error: invalid mount option: {option.strip()}")
-    return "=".join(parts)
-
-
-def mount_options(context: Mapping[str, str], flags: Sequence[str], read_only: bool) -> list[str]:
-    """volumeAttributes.mountOptions, then ``ro``, then the PV's mountOptions (§4.2 step 4)."""
-    own = [o.strip() for o in context.get("mountOptions", "").split(",") if o.strip()]
-    return [*own, *(["ro"] if read_only else []), *flags]
 
 
 def secret_data(settings: Mapping[str, Any], session_token: str = "") -> dict[str, str]:
@@ -167,9 +147,7 @@ def secret_data(settings: Mapping[str, Any], session_token: str = "") -> dict[st
 
 def _inherited(host: Host, is_ce: bool) -> Json:
     image = images.env_image(host.env, is_ce)[0] or images.COMPILED_IN[is_ce]
-    priority = host.env.get("JUICEFS_MOUNT_PRIORITY_NAME", "system-node-critical")
-    attr = rules.base_attr(host.pod.get("spec") or {}, namespace=host.namespace, image=image, priority_class=priority)
-    return {**attr, "PreemptionPolicy": host.env.get("JUICEFS_MOUNT_PREEMPTION_POLICY") or attr["PreemptionPolicy"]}
+    return rules.inherited_attr(host.pod.get("spec") or {}, host.env, namespace=host.namespace, image=image)
 
 
 # ---------------------------------------------------------------- the init line

@@ -1,0 +1,73 @@
+"""Answers on a terminal: tables as kubectl shows them for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from jfsnb.checks.model import Verdict
+from jfsnb.kube.redact import redact_text
+from jfsnb.views.html import show
+
+EXIT_CODES = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.NA: 0, Verdict.FAIL: 1}
+TABLE, WIDE, JSON = "table", "wide", "json"
+FORMS = (TABLE, WIDE, JSON)
+#: How long a cell may be where people read.
+CELL = 60
+
+
+def exit_code(verdict: Verdict, strict: bool = False) -> int:
+    """0 PASS, WARN (1 when strict) and N/A; 1 FAIL; 3 what could not be judged."""
+    return 1 if strict and verdict is Verdict.WARN else EXIT_CODES.get(verdict, 3)
+
+
+def say(text: str) -> None:
+    """A line for people; the last net that keeps credentials in."""
+    click.echo(redact_text(text))
+
+
+def print_json(question: str, cluster: Any, finding: Any) -> None:
+    """The whole answer as one JSON document on stdout."""
+    answer = {"question": question, "cluster": cluster.context, "tier": cluster.tier, **finding.to_dict()}
+    click.echo(json.dumps(_redacted(answer), indent=1, ensure_ascii=False, default=str))
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, Mapping):
+        return {key: _redacted(item) for key, item in value.items()}
+    return [_redacted(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), cell: int | None = None) -> str:
+    """Rows in columns, as kubectl shows them.
+
+    Args:
+        cell: cut longer cells, the last column's excepted.
+    """
+    if not rows:
+        return "none"
+    names = list(columns or rows[0])
+    cells = [[name.upper().removesuffix("_SECONDS") for name in names]]
+    cells += [[_cut(show(row.get(name), name), cell if name != names[-1] else None) for name in names] for row in rows]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(names))]
+    return "\n".join(
+        "   ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    )
+
+
+def _cut(text: str, limit: int | None) -> str:
+    text = " ".join(text.split())
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def print_checks(checks: Sequence[Any]) -> None:
+    """Each check with its reason and what to do next."""
+    for check in checks:
+        say(f"{check.verdict:9} {check.code}  {check.title}: {check.reason}")
+        if check.next_action:
+            say(f"          -> {check.next_action}")

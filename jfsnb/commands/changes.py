@@ -1,0 +1,50 @@
+"""The two changes that are not a whole run: patch, and rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jfsnb.commands.answers import exit_code, print_checks, say, text_table
+from jfsnb.commands.run import connected
+from jfsnb.errors import UsageError
+from jfsnb.settings import Settings
+
+
+def patch(options: Mapping[str, Any], apply: bool) -> int:
+    """Print the plan; apply it only when asked to."""
+    from jfsnb.steps import patch as steps
+    from jfsnb.steps.run import open_run
+
+    settings = Settings.from_mapping(options)
+    if not settings.is_sandbox and not settings.image:
+        raise UsageError("no image was given", "name it: --image")
+    run = open_run(settings, connected(settings))
+    plan = steps.plan(run)
+    say(f"ConfigMap {plan.config_map}, scope {plan.scope}, claim {settings.pvc}")
+    say(f"now:  {plan.current_image} ({plan.current_why})\nthen: {plan.future_image} ({plan.future_why})")
+    say(plan.diff if plan.changed else "nothing to change: it says so already")
+    for warning in plan.warnings:
+        say(f"note: {warning}")
+    if not apply:
+        say("nothing was changed; apply it with --yes")
+        return 0
+    done = steps.apply(run)
+    print_checks(done.checks)
+    in_force = steps.wait_in_force(run)
+    say(text_table(in_force.nodes))
+    print_checks(in_force.checks)
+    say(f"undo it: jfsnb rollback {run.id}")
+    return exit_code(in_force.verdict)
+
+
+def rollback(run_id: str, outputs: Path | None, options: Mapping[str, Any]) -> int:
+    """Undo what is left of a run; 0 when nothing is left, 3 otherwise."""
+    from jfsnb.steps.rollback import rollback as undo
+
+    settings = Settings.from_mapping(options)
+    done = undo(connected(settings), run_id, (outputs or settings.outputs).absolute())
+    say(text_table(done.rows) if done.rows else "nothing had to be undone")
+    say(f"nothing of run {run_id} is left" if done.complete else f"something of run {run_id} is left")
+    return 0 if done.complete else 3

@@ -1,0 +1,99 @@
+"""Read-only questions to a sandbox in which a real client serves: mounts, verify, explain, doctor."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from jfsnb.checks.model import Verdict
+from jfsnb.cli import main
+from jfsnb.errors import NotInCluster
+from jfsnb.steps import background, investigate, patch
+from jfsnb.steps.rollback import rollback
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.full]
+NAMESPACE, CLAIM = "juicefs-system", "songlin-test-pvc"
+OLD, NEW = "juicedata/mount:ce-v0.14.2-5e26ba3", "juicedata/mount:ce-v0.14.2-03f36d6"
+
+
+@pytest.fixture
+def call(sandbox, monkeypatch):
+    """The command line against this sandbox; (exit code, output)."""
+
+    def call(*words):
+        where = ("--kubeconfig", str(sandbox.kubeconfig), "--cluster", sandbox.context)
+        result = CliRunner().invoke(main, [*words, *where])
+        return result.exit_code, result.stdout
+
+    return call
+
+
+def answer(call, *words):
+    code, text = call(*words, "-o", "json")
+    return code, json.loads(text)
+
+
+def test_before_and_after_a_patch_every_question_tells_the_truth(world, call):
+    run = world.run()
+    smoke = background.baseline(run)
+    code, found = answer(call, "verify", smoke.pod)
+    (row,) = found["rows"]
+    assert (code, found["verdict"], row["mount_pod"], row["image"]) == (0, "PASS", smoke.mount_pod, OLD)
+    assert "5e26ba3" in row["client"]
+    assert row["next_mount"] == f"it would use {smoke.mount_pod}, whose settings have the same hash"
+
+    patch.plan(run), patch.apply(run), patch.wait_in_force(run)
+    code, found = answer(call, "verify", f"pvc/{CLAIM}")
+    row = next(r for r in found["rows"] if r["pod"] == smoke.pod)
+    assert code == 0 and row["verdict"] == "WARN" and row["desired_image"] == NEW  # stale by design
+    assert row["next_mount"].endswith("image would differ")
+    assert call("verify", smoke.pod, "--strict")[0] == 1
+    assert call("verify", smoke.pod, "--image", NEW)[0] == 1
+
+    code, found = answer(call, "explain", CLAIM)
+    image = next(r for r in found["rows"] if r["field"] == "image")
+    assert code == 0 and image["value"] == NEW and "pvcSelector.matchName" in image["decided_by"]
+    assert image["instead_of"].startswith(OLD)
+    (coming,) = [r for r in found["tables"]["next mount"] if r["node"] == smoke.node]
+    assert coming["exact"] and "beside the running one: image" in coming["answer"]
+    assert [r["state"] for r in found["tables"]["configuration in force"]] == ["in force"]
+
+    code, found = answer(call, "mounts", "--node", smoke.node)
+    row = next(r for r in found["rows"] if r["name"] == smoke.mount_pod)
+    assert code == 0 and row["next_mount"] == "a new one (image)" and "5e26ba3" in row["client"]
+    assert row["serves"] == f"{NAMESPACE}/{smoke.pod}"
+    assert {r["node"] for r in found["rows"]} == {smoke.node}
+    assert rollback(world.cluster, run.id, world.outputs).complete
+
+
+def test_the_driver_has_what_it_has_loaded_not_what_the_config_map_says(world):
+    run = world.run()
+    background.baseline(run)
+    before = world.config
+    world.config = before.replace("mountPodPatch:", "mountPodPatch: [", 1)  # no YAML: the driver keeps what it had
+    found = investigate.mounts(world.cluster)
+    (state,) = [r["state"] for r in found.tables["configuration in force"] if r["state"] != "not asked"]
+    assert state == "rejected" and found.verdict is not Verdict.PASS
+    world.config = before
+    found = investigate.mounts(world.cluster)
+    assert [r["state"] for r in found.tables["configuration in force"] if r["state"] != "not asked"] == ["in force"]
+    assert rollback(world.cluster, run.id, world.outputs).complete
+
+
+def test_for_people(world, call):
+    code, text = call("mounts")
+    assert code == 0 and "NEXT_MOUNT" in text and "13 Mount Pods" in text and "in force" in text
+    code, text = call("explain", CLAIM)
+    assert code == 0 and "ceMountImage" not in text.splitlines()[0] and "Entries of mountPodPatch" in text
+    code, text = call("doctor")
+    assert code == 0 and "JFS-PRE-001" in text
+    code, text = call("verify", CLAIM)
+    assert "MOUNT_POD" in text
+
+
+def test_what_is_not_there_is_said(world, call):
+    assert call("verify", "nobody")[0] == 3
+    assert call("explain", "nobody")[0] == 3
+    assert call("explain", CLAIM, "--node", "nowhere")[0] == 3
+    with pytest.raises(NotInCluster, match="neither a Pod nor a claim"):
+        investigate.verify(world.cluster, NAMESPACE, "nobody")
