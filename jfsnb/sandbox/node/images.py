@@ -220,15 +220,23 @@ def _client_files(client: Client) -> tuple[ImageFile, ...]:
 
 
 def _csi_driver(reference: str, client: Client | None) -> Image:
-    """This Python environment at its own paths, jfsnb, and a client: the first of the catalogue that is there."""
-    pythons = dict.fromkeys(os.path.abspath(p) for p in (sys.base_prefix, sys.prefix))
-    files = [ImageFile(path, path) for path in pythons if not path.startswith("/usr")]
+    """This Python environment, jfsnb, and a client: the first of the catalogue that is there.
+
+    A virtual environment stands at a place of its own: the driver's Pod has a volume at /tmp, which would hide a
+    checkout below it. The interpreter that it is made from keeps its path, which is written into it.
+    """
+    base, prefix = os.path.abspath(sys.base_prefix), os.path.abspath(sys.prefix)
+    files = [] if base.startswith("/usr") else [ImageFile(base, base)]
+    home = prefix
+    if prefix != base:
+        home = f"{APP}/venv"
+        files.append(ImageFile(home, prefix))
     files.append(ImageFile(f"{APP}/jfsnb", str(Path(jfsnb.__file__).parent)))
     if client is not None:
         files.append(ImageFile(CLIENT_TARGET, str(client.path)))
-    env = {"PATH": f"{sys.prefix}/bin:{PATH}", "PYTHONPATH": APP, "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {"PATH": f"{home}/bin:{PATH}", "PYTHONPATH": APP, "PYTHONDONTWRITEBYTECODE": "1"}
     env |= {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
-    command = (sys.executable, "-m", "jfsnb.sandbox.csi.node")
+    command = (f"{home}/bin/{Path(sys.executable).name}", "-m", "jfsnb.sandbox.csi.node")
     return _image(reference, tuple(files), client, entrypoint=command, command=(), env=env)
 
 

@@ -4,7 +4,6 @@ import os
 
 import pytest
 
-from jfsnb.errors import SandboxError
 from jfsnb.sandbox import lifecycle
 
 from .world import NAMESPACE, World
@@ -13,10 +12,7 @@ from .world import NAMESPACE, World
 @pytest.fixture(scope="session")
 def running_world():
     name = f"csi-{os.getpid()}"
-    try:
-        sandbox = lifecycle.up(name, owner_pid=os.getpid())
-    except SandboxError as error:
-        pytest.skip(f"no sandbox: {error.what}")
+    sandbox = lifecycle.up(name, owner_pid=os.getpid())
     try:
         if sandbox.tier != "full":
             pytest.skip(f"needs tier full: {sandbox.tier_reason}")

@@ -170,3 +170,12 @@ def test_a_baseline_of_one_s_own_serves_everybody_and_is_tested_against_its_like
     again = ImageStore(tmp_path / "state")
     assert (again.baseline, again.tested()) == ("juicedata/mount:ce-v1.3.0", "juicedata/mount:ce-v1.4.0")
     assert again.find(CSI).client_version == "1.3.0"
+
+
+def test_an_environment_below_tmp_is_not_hidden_by_the_drivers_volume_there(store, monkeypatch):
+    monkeypatch.setattr("sys.prefix", "/tmp/checkout/.venv")
+    monkeypatch.setattr("sys.executable", "/tmp/checkout/.venv/bin/python3")
+    image = store.find(CSI)
+    assert "/tmp/checkout/.venv" in {file.source for file in image.files}
+    named = [file.target for file in image.files] + list(image.entrypoint)
+    assert [path for path in named if path.startswith("/tmp")] == []
