@@ -105,7 +105,7 @@ async def away_from_loop(call: Callable[[], T], timeout: float) -> T:
 async def is_corrupted(path: str, timeout: float = 5) -> bool:
     """Whether a mount is there whose server is gone (``Transport endpoint is not connected``) or does not answer."""
     try:
-        await away_from_loop(lambda: os.stat(path), timeout)
+        await away_from_loop(lambda: _look(path), timeout)
     except TimeoutError:
         return True
     except OSError as error:
@@ -116,9 +116,15 @@ async def is_corrupted(path: str, timeout: float = 5) -> bool:
 async def is_served(path: str, timeout: float = 5) -> bool:
     """Whether the root of a JuiceFS file system answers at the path (§4.2 step 8: ``stat(mountPath).ino == 1``)."""
     try:
-        return (await away_from_loop(lambda: os.stat(path), timeout)).st_ino == ROOT_INODE
+        return (await away_from_loop(lambda: _look(path), timeout)).st_ino == ROOT_INODE
     except OSError:
         return False
+
+
+def _look(path: str) -> os.stat_result:
+    """``stat`` that asks the client: after its death the kernel would answer from its cache for a second."""
+    os.statvfs(path)
+    return os.stat(path)
 
 
 class MountWatch:

@@ -7,7 +7,7 @@ import yaml
 from kubernetes.client.rest import ApiException
 
 from jfsnb.driver.csi_trace import parse_trace
-from jfsnb.driver.names import reference_key
+from jfsnb.driver.names import reference_key, references
 
 from .world import NAMESPACE, NEW, OLD
 
@@ -140,7 +140,7 @@ def test_a_driver_that_restarts_keeps_its_mounts_and_needs_a_configuration_that_
     assert [m.name for m in world.serving(world.running("app-after"))] == [mount_pod.name]
     assert "app-before" in world.exec("app-before", "echo app-before > /data/x; cat /data/x")
     world.delete("app-before")
-    assert [len(m.references) for m in world.mount_pods()] == [1]
+    world.until_pod(mount_pod.name, lambda p: len(references(p.metadata.annotations)) == 1)
 
 
 def test_a_reader_cannot_write(world):
