@@ -99,7 +99,9 @@ def test_no_connection_is_an_error_with_a_report(tmp_path):
     assert last.split() == ["ERROR", "outputs/r1/report.html"]
 
 
-@pytest.mark.parametrize("words", [["mounts"], ["doctor"], ["verify", "app"], ["explain", "claim"], ["rollback", "r1"], ["patch"]])
+@pytest.mark.parametrize(
+    "words", [["mounts"], ["doctor"], ["verify", "app"], ["explain", "claim"], ["rollback", "r1"], ["patch"]]
+)
 def test_questions_without_a_sandbox_say_how_to_get_one(words):
     result = call(*words)
     assert result.exit_code == 3
