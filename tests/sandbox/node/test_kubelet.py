@@ -374,8 +374,11 @@ def test_output_that_nobody_reads_ends_the_command(on, sandbox):
         pytest.skip("kubectl is not installed")
 
     async def test(k):
-        await k.run(pod("until pgrep -x yes; do sleep 0.1; done; while pgrep -x yes; do sleep 0.1; done; exit 0"))
-        command = f"{kubectl} --kubeconfig {sandbox.kubeconfig} -n {k.namespace} exec p -- yes | head -1"
+        await k.run(
+            pod("until [ -s /tmp/pid ]; do sleep 0.1; done; while [ -e /proc/$(cat /tmp/pid) ]; do sleep 0.1; done")
+        )
+        base = f"{kubectl} --kubeconfig {sandbox.kubeconfig} -n {k.namespace}"
+        command = f"{base} exec p -- sh -c 'echo $$ > /tmp/pid; exec yes' | head -1"
         reading = await asyncio.create_subprocess_shell(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert (await asyncio.wait_for(reading.communicate(), 30))[0] == b"y\n"
         await k.until(phase("Succeeded"))
