@@ -69,7 +69,7 @@ def predict(
         mount_pod = MountPod.from_object(pod)
         if mount_pod.deleting or mount_pod.completed:
             continue
-        found = differences(pod, merged, decision)
+        found = differences(pod, merged, decision, mount_pod)
         wanted = hash_for(mount_pod)
         exact = exact or wanted is not None
         if (not found) if wanted is None else wanted == mount_pod.settings_hash:
@@ -86,8 +86,10 @@ def predict(
     return Prediction(None, best, f"it would make a new Mount Pod beside the running one: {what}", exact)
 
 
-def differences(pod: Obj, merged: MergedPatch, decision: ImageDecision) -> tuple[Difference, ...]:
-    """In what a Mount Pod differs from what config.yaml asks for now."""
+def differences(
+    pod: Obj, merged: MergedPatch, decision: ImageDecision, facts: MountPod | None = None
+) -> tuple[Difference, ...]:
+    """In what a Mount Pod differs from what config.yaml asks for now; ``facts``: its own, when known already."""
     container = mount_container(pod) or {}
     meta, spec = pod.get("metadata", {}), pod.get("spec", {})
     found = []
@@ -108,7 +110,7 @@ def differences(pod: Obj, merged: MergedPatch, decision: ImageDecision) -> tuple
     for name in ("labels", "annotations"):
         missing = _missing(merged.fields.get(name, {}), meta.get(name) or {})
         found += [Difference(f"{name} {k}", have, want, merged.provenance(name)) for k, have, want in missing]
-    found += _env(container, merged) + _options(pod, merged)
+    found += _env(container, merged) + _options(facts or MountPod.from_object(pod), merged)
     return tuple(found)
 
 
@@ -134,9 +136,9 @@ def _env(container: Obj, merged: MergedPatch) -> list[Difference]:
     return found
 
 
-def _options(pod: Obj, merged: MergedPatch) -> list[Difference]:
+def _options(facts: MountPod, merged: MergedPatch) -> list[Difference]:
     """Mount options that the configuration asks for and the command line lacks (buffer-size may have been lowered)."""
-    actual = MountPod.from_object(pod).command.options
+    actual = facts.command.options
     skipped = ("cache-dir", "buffer-size")
     wanted = [o for o in merged.fields.get("mountOptions", ()) if o and "${" not in o]
     missing = [o for o in wanted if o not in actual and o.split("=")[0] not in skipped]

@@ -28,7 +28,7 @@ def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
     unread: dict[str, str] = {}
     lists: dict[str, Callable[[], list[Obj]]] = {
         "mount_pods": lambda: cluster.list("pods", driver.namespace, labels=names.MOUNT_POD_SELECTOR),
-        "app_pods": lambda: cluster.list("pods", labels=names.UNIQUE_ID),
+        "app_pods": lambda: [_slim(p) for page in cluster.pages("pods", labels=names.UNIQUE_ID) for p in page],
         "pvs": lambda: [v for v in cluster.list("persistentvolumes") if _is_juicefs(v)],
         "pvcs": lambda: cluster.list("persistentvolumeclaims"),
         "storage_classes": lambda: cluster.list("storageclasses"),
@@ -82,7 +82,26 @@ def _unlabelled(cluster: Cluster, mount_pods: list[Obj], labelled: list[Obj]) ->
     """App Pods without the driver's label, which it cannot always set: looked for only when a reference names one."""
     referenced = {r.pod_uid for p in mount_pods for r in names.references(p["metadata"].get("annotations"))}
     missing = referenced - {p["metadata"]["uid"] for p in labelled}
-    return [p for p in cluster.list("pods") if p["metadata"]["uid"] in missing] if missing else []
+    if not missing:
+        return []
+    metas = [o["metadata"] for page in cluster.pages("pods", metadata_only=True) for o in page]
+    there = [cluster.find("pods", m["namespace"], m["name"]) for m in metas if m["uid"] in missing]
+    return [_slim(p) for p in there if p is not None and p["metadata"]["uid"] in missing]
+
+
+def _slim(pod: Obj) -> Obj:
+    """What the rules look at of an app Pod: of these there are very many."""
+    meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
+    volumes = [v for v in spec.get("volumes") or () if "persistentVolumeClaim" in v or "ephemeral" in v]
+    kept = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp")
+    slim: Obj = {
+        "metadata": {k: meta[k] for k in kept if k in meta},
+        "spec": {"nodeName": spec.get("nodeName", ""), "volumes": volumes},
+        "status": {"phase": status.get("phase", "")},
+    }
+    if (meta.get("labels") or {}).get(names.SIDECAR_DONE) == "true":
+        slim["status"] |= {k: status[k] for k in ("containerStatuses", "initContainerStatuses") if k in status}
+    return slim
 
 
 def _answers(pod: Obj, ready_nodes: Collection[str]) -> bool:
