@@ -52,7 +52,9 @@ class Sandbox:
 
     def write(self) -> None:
         raw = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
-        (self.state_dir / "sandbox.json").write_text(json.dumps(raw, indent=1), encoding="utf-8")
+        new = self.state_dir / "sandbox.json.new"
+        new.write_text(json.dumps(raw, indent=1), encoding="utf-8")
+        new.rename(self.state_dir / "sandbox.json")  # whoever reads finds all of it, or nothing
 
 
 def home() -> Path:
