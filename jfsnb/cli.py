@@ -150,13 +150,19 @@ def sandbox() -> None:
 @click.option("--tier", type=click.Choice(["full", "namespaces", "recorded"]), help="At most this tier.")
 @click.option("--node", "nodes", multiple=True, help="A live node; may be repeated.")
 @click.option("--baseline", default="", metavar="TAG", help="The client image that serves everybody.")
+@click.option("--scenario", default="", metavar="NAME", help="Break it at once, as 'break' does.")
 @_told
-def up(name: str, tier: str | None, nodes: tuple[str, ...], baseline: str) -> None:
+def up(name: str, tier: str | None, nodes: tuple[str, ...], baseline: str, scenario: str) -> None:
     """Start one and keep it until 'down'."""
+    from jfsnb.commands.drills import break_sandbox
     from jfsnb.commands.sandbox import describe
-    from jfsnb.sandbox import lifecycle
+    from jfsnb.sandbox import lifecycle, scenarios
 
+    if scenario:
+        scenarios.find(scenario)
     click.echo(describe(lifecycle.up(name, tier=tier, nodes=nodes, baseline=baseline)))
+    if scenario:
+        click.echo(break_sandbox(scenario, name))
 
 
 @sandbox.command()
@@ -179,6 +185,39 @@ def down(name: str) -> Any:
     stopped = lifecycle.down(name)
     click.echo(f"sandbox {name} is stopped" if stopped else f"no sandbox {name!r} was running")
     return 0
+
+
+@sandbox.command("scenarios")
+@click.argument("scenario", required=False, default="")
+@click.option("--name", default="default", show_default=True)
+@_told
+def list_scenarios(scenario: str, name: str) -> Any:
+    """List the failure drills, or tell about one."""
+    from jfsnb.commands.drills import show_scenarios
+
+    return show_scenarios(scenario, name)
+
+
+@sandbox.command("break")
+@click.argument("scenario")
+@click.option("--name", default="default", show_default=True)
+@_told
+def break_(scenario: str, name: str) -> None:
+    """Put a running sandbox into trouble, to see how that looks."""
+    from jfsnb.commands.drills import break_sandbox
+
+    click.echo(break_sandbox(scenario, name))
+
+
+@sandbox.command()
+@click.argument("scenario", required=False, default="")
+@click.option("--name", default="default", show_default=True)
+@_told
+def mend(scenario: str, name: str) -> None:
+    """Take a failure drill back; all of them when none is named."""
+    from jfsnb.commands.drills import mend_sandbox
+
+    click.echo(mend_sandbox(scenario, name))
 
 
 @sandbox.command("shell-env")

@@ -60,13 +60,14 @@ def failed(snapshot: Snapshot) -> Iterator[CheckResult]:
     "Mounts of app Pods are alive",
     "The Mount Pod was restarted and the app's mount still points to the old client.",
     "Re-create the app Pod; mountPropagation: HostToContainer lets the driver repair it.",
-    needs=["events", "csi_logs"],
+    needs=["events", "app_pods"],
 )
 def dead_mount(snapshot: Snapshot) -> Iterator[CheckResult]:
     sign = "Transport endpoint is not connected"
     for event in snapshot.events:
-        if sign.lower() in str(event.get("message", "")).lower() and _recent(event, snapshot.now):
-            about = event.get("involvedObject") or {}
+        about = event.get("involvedObject") or {}
+        lives = about.get("uid") in snapshot.app_pod_by_uid
+        if lives and sign.lower() in str(event.get("message", "")).lower() and _recent(event, snapshot.now):
             evidence = [Evidence(f"pod/{about.get('name')}", f"event {event.get('reason')}", str(event.get("message")))]
             yield result("JFS-END-103", Verdict.FAIL, f"{about.get('namespace')}/{about.get('name')}: {sign}", evidence)
 

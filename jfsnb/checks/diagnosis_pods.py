@@ -15,6 +15,8 @@ from jfsnb.driver.mountpods import MountPod, Obj
 
 _RESOURCES = re.compile(r"Insufficient (cpu|memory)|OutOf(cpu|memory|pods)|to reclaim resources", re.IGNORECASE)
 _VOLUMES = re.compile(r"persistentvolumeclaim .* not found|unbound|FailedMount|FailedAttachVolume", re.IGNORECASE)
+_REFUSED = re.compile(r'Pod \\?"juicefs-[^"]+" is invalid: (?:\\"|[^"])*')
+_TRIED = re.compile(r'Create pod err|Pod \\?"juicefs-\S+ is invalid|Mount pod is running')
 _PULLING = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 
 
@@ -126,13 +128,22 @@ def out_of_memory(snapshot: Snapshot) -> Iterator[CheckResult]:
     "The driver can create Mount Pods",
     "The API refuses the Mount Pod: config.yaml is never checked for valid labels, env names or volumes.",
     "Correct the field that the message names.",
-    needs=["csi_logs"],
+    needs=["csi_logs", "pvs"],
 )
 def create_refused(snapshot: Snapshot) -> Iterator[CheckResult]:
     for pod, lines in snapshot.csi_logs.items():
-        found = [n for n in lines if re.search(r'Create pod err|Pod \\?"juicefs-\S+ is invalid', n)]
-        if found:
-            yield result("JFS-MNT-117", Verdict.FAIL, found[-1], [Evidence(f"pod/{pod}", "log", found[-1])])
+        for unique in sorted(_unique_ids(snapshot)):
+            about = [line for line in lines if f"-{unique}-" in line and _TRIED.search(line)]
+            if about and "Mount pod is running" not in about[-1]:  # else a later try went well
+                found = _REFUSED.search(about[-1])
+                text = found[0].replace('\\"', '"') if found else about[-1]
+                yield result("JFS-MNT-117", Verdict.FAIL, text, [Evidence(f"pod/{pod}", "log", text)])
+
+
+def _unique_ids(snapshot: Snapshot) -> set[str]:
+    """What Mount Pods of the cluster's volumes are named after: volumeHandle, or class where mounts are shared."""
+    handles = {(v["spec"].get("csi") or {}).get("volumeHandle", "") for v in snapshot.pvs}
+    return (handles | {v["spec"].get("storageClassName") or "" for v in snapshot.pvs}) - {""}
 
 
 @rule(

@@ -105,6 +105,11 @@ MOUNT = _table(
         "Check metaurl from the node.",
     ),
     (
+        r"Could not mount juicefs:[\s\S]*(Meta is not available|connection refused|no such host|unable to open)",
+        "the CSI node cannot reach the metadata engine",
+        "Check metaurl in the volume's Secret from the node.",
+    ),
+    (
         r"mount pod is not running in \d+s, reason: \S*Image\S*|ErrImage",
         "the Mount Pod's image cannot be pulled",
         "Correct ceMountImage; the next try makes a new Mount Pod.",

@@ -42,10 +42,19 @@ def exports(name: str) -> str:
     Raises:
         UsageError: no such sandbox.
     """
+    return f"export KUBECONFIG={shlex.quote(str(running_sandbox(name).kubeconfig))}"
+
+
+def running_sandbox(name: str) -> Sandbox:
+    """The sandbox of that name.
+
+    Raises:
+        UsageError: it does not run.
+    """
     sandbox = lifecycle.find(name)
     if sandbox is None:
         raise UsageError(f"no sandbox {name!r} is running", f"start it: jfsnb sandbox up --name {name}")
-    return f"export KUBECONFIG={shlex.quote(str(sandbox.kubeconfig))}"
+    return sandbox
 
 
 def add_image(tag: str, client: Path) -> str:

@@ -55,7 +55,7 @@ class ApiClient:
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
-    def from_kubeconfig(cls, path: Path | str) -> ApiClient:
+    def from_kubeconfig(cls, path: Path | str) -> Self:
         """The current context of a kubeconfig file (bearer token or client certificate files)."""
         cfg = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         named = {

@@ -81,8 +81,8 @@ class Supervisor:
         tier = with_clients(detect(self.force_tier))
         make_pki(self.state)
         self._make_tokens()
-        about = {"tier": tier.name, "reason": tier.reason, "sandbox": self.name}
         images = ImageStore(self.state)
+        about = {"tier": tier.name, "reason": tier.reason, "sandbox": self.name}
         world = objects(live_nodes=self.nodes, tier=about, baseline=images.baseline, tested=images.tested())
         reading, writing = os.pipe()
         self.fork("api", lambda: serve(self.state, 0, lambda port: _tell(writing, str(port)), restore=world))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ THREADS = 8
 CSI_LOG_LINES, MOUNT_LOG_LINES = 200, 100
 #: More Mount Pods than this are not each asked which client runs in them.
 ASKED_FOR_CLIENTS = 30
+_VOLUME = re.compile(r'for volume "([^"]+)"')
 
 
 def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
@@ -28,7 +30,10 @@ def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
     unread: dict[str, str] = {}
     lists: dict[str, Callable[[], list[Obj]]] = {
         "mount_pods": lambda: cluster.list("pods", driver.namespace, labels=names.MOUNT_POD_SELECTOR),
-        "app_pods": lambda: [_slim(p) for page in cluster.pages("pods", labels=names.UNIQUE_ID) for p in page],
+        "app_pods": lambda: [
+            *(_slim(p) for page in cluster.pages("pods", labels=names.UNIQUE_ID) for p in page),
+            *map(_slim, cluster.list("pods", labels=f"{names.SIDECAR_DONE}=true,!{names.UNIQUE_ID}")),
+        ],
         "pvs": lambda: [v for v in cluster.list("persistentvolumes") if _is_juicefs(v)],
         "pvcs": lambda: cluster.list("persistentvolumeclaims"),
         "storage_classes": lambda: cluster.list("storageclasses"),
@@ -48,7 +53,7 @@ def snapshot(cluster: Cluster, driver: Driver) -> Snapshot:
             except JfsnbError as error:
                 found[name], unread[name] = [], error.what
     if "app_pods" not in unread:
-        found["app_pods"] += _unlabelled(cluster, found["mount_pods"], found["app_pods"])
+        found["app_pods"] += _unlabelled(cluster, found)
     ready_nodes = driver_facts.ready_nodes(found["nodes"])
     csi_pods = [p for p in driver.node_pods if _answers(p, ready_nodes)]
     troubled = [p for p in found["mount_pods"] if _in_trouble(p, ready_nodes)]
@@ -78,15 +83,25 @@ def _is_juicefs(pv: Obj) -> bool:
     return (pv["spec"].get("csi") or {}).get("driver") == names.DRIVER
 
 
-def _unlabelled(cluster: Cluster, mount_pods: list[Obj], labelled: list[Obj]) -> list[Obj]:
-    """App Pods without the driver's label, which it cannot always set: looked for only when a reference names one."""
-    referenced = {r.pod_uid for p in mount_pods for r in names.references(p["metadata"].get("annotations"))}
-    missing = referenced - {p["metadata"]["uid"] for p in labelled}
-    if not missing:
-        return []
-    metas = [o["metadata"] for page in cluster.pages("pods", metadata_only=True) for o in page]
-    there = [cluster.find("pods", m["namespace"], m["name"]) for m in metas if m["uid"] in missing]
-    return [_slim(p) for p in there if p is not None and p["metadata"]["uid"] in missing]
+def _unlabelled(cluster: Cluster, found: dict[str, list[Obj]]) -> list[Obj]:
+    """App Pods without the driver's label, which it sets only once it is asked to mount: those that a reference names,
+    and those whose JuiceFS volume could not be mounted. Looked for only when there are such."""
+    known = {p["metadata"]["uid"] for p in found["app_pods"]}
+    noted = (p["metadata"].get("annotations") for p in found["mount_pods"])
+    referenced = {r.pod_uid for notes in noted for r in names.references(notes)} - known
+    places = {p["uid"]: (p["namespace"], p["name"]) for p in _not_mounted(found) if p["uid"] not in known}
+    if referenced - set(places):
+        metas = (o["metadata"] for page in cluster.pages("pods", metadata_only=True) for o in page)
+        places |= {m["uid"]: (m["namespace"], m["name"]) for m in metas if m["uid"] in referenced}
+    there = [(uid, cluster.find("pods", *place)) for uid, place in places.items()]
+    return [_slim(p) for uid, p in there if p is not None and p["metadata"]["uid"] == uid]
+
+
+def _not_mounted(found: dict[str, list[Obj]]) -> list[Obj]:
+    """Pods that an event says could not get a JuiceFS volume, as the events name them."""
+    volumes = {v["metadata"]["name"] for v in found["pvs"]}
+    failed = [e for e in found["events"] if e.get("reason") == "FailedMount"]
+    return [e["involvedObject"] for e in failed if volumes & set(_VOLUME.findall(e.get("message", "")))]
 
 
 def _slim(pod: Obj) -> Obj:
@@ -97,7 +112,10 @@ def _slim(pod: Obj) -> Obj:
     slim: Obj = {
         "metadata": {k: meta[k] for k in kept if k in meta},
         "spec": {"nodeName": spec.get("nodeName", ""), "volumes": volumes},
-        "status": {"phase": status.get("phase", "")},
+        "status": {
+            "phase": status.get("phase", ""),
+            "conditions": [c for c in status.get("conditions") or () if c["type"] == "Ready"],
+        },
     }
     if (meta.get("labels") or {}).get(names.SIDECAR_DONE) == "true":
         slim["status"] |= {k: status[k] for k in ("containerStatuses", "initContainerStatuses") if k in status}

@@ -45,7 +45,7 @@ def waiting(snapshot, reason, message="", **status):
 
 def event(pod, reason, message, **more):
     meta = pod["metadata"]
-    about = {"kind": "Pod", "namespace": meta["namespace"], "name": meta["name"]}
+    about = {"kind": "Pod", "namespace": meta["namespace"], "name": meta["name"], "uid": meta.get("uid", "")}
     return {"reason": reason, "message": message, "type": "Warning", "involvedObject": about, **more}
 
 
@@ -213,8 +213,24 @@ def out_of_memory(pod):
     pod["status"]["containerStatuses"][0]["lastState"] = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
 
 
+MADE = 'I1 "Mount pod is running" podName="juicefs-n-songlin-test-pv-abcdef"'
+REFUSED = MADE.replace("Mount pod is running", "Create pod err, stop fuse fd server")
+
+
+def test_what_the_api_refused_is_quoted_and_forgotten_when_a_later_try_went_well():
+    line = (
+        r'E1 "GRPC error" err="… Pod \"juicefs-n-songlin-test-pv-abcdef\" is invalid: env: \"A=B\": no" logger="driver"'
+    )
+    (found,) = examine(replace(healthy(), csi_logs={CSI: [line]}))
+    assert (found.code, found.reason) == (
+        "JFS-MNT-117",
+        'Pod "juicefs-n-songlin-test-pv-abcdef" is invalid: env: "A=B": no',
+    )
+    assert examine(replace(healthy(), csi_logs={CSI: [line, MADE]})) == ()
+
+
 def refused(s):
-    return replace(s, csi_logs={CSI: ['E1 "Create pod err, stop fuse fd server" err="Pod is invalid"']})
+    return replace(s, csi_logs={CSI: [MADE, REFUSED]})
 
 
 def no_csi_node(s):
