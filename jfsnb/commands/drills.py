@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jfsnb.commands.questions import text_table
+from jfsnb.commands.answers import text_table
 from jfsnb.commands.sandbox import running_sandbox
 from jfsnb.sandbox import lifecycle, scenarios
 
