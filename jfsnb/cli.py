@@ -323,7 +323,7 @@ def patch(yes: bool, **options: Any) -> Any:
 
 @main.command()
 @click.argument("run_id")
-@_options(*_CLUSTER, "outputs")
+@_options(*_CLUSTER, "namespace", "outputs")
 @_told
 def rollback(run_id: str, outputs: str | None, **options: Any) -> Any:
     """Undo what is left of a run, also of one that died, also from another machine than the run's."""

@@ -44,7 +44,7 @@ def rollback(run_id: str, outputs: Path | None, options: Mapping[str, Any]) -> i
     from jfsnb.steps.rollback import rollback as undo
 
     settings = Settings.from_mapping(options)
-    done = undo(connected(settings), run_id, (outputs or settings.outputs).absolute())
+    done = undo(connected(settings), run_id, (outputs or settings.outputs).absolute(), settings.namespace)
     say(text_table(done.rows) if done.rows else "nothing had to be undone")
     say(f"nothing of run {run_id} is left" if done.complete else f"something of run {run_id} is left")
     return 0 if done.complete else 3

@@ -7,10 +7,13 @@ from jfsnb.kube.cluster import Cluster
 from jfsnb.kube.resources import RESOURCES
 
 
-def permitted(cluster: Cluster, verb: str, plural: str, namespace: str = "", subresource: str = "") -> bool | None:
+def permitted(
+    cluster: Cluster, verb: str, plural: str, namespace: str = "", subresource: str = "", name: str = ""
+) -> bool | None:
     """Whether these credentials may do that, by SelfSubjectAccessReview; None when the cluster cannot tell."""
     attributes = {"verb": verb, "resource": plural, "group": RESOURCES[plural].group}
-    attributes |= {key: value for key, value in (("namespace", namespace), ("subresource", subresource)) if value}
+    more = (("namespace", namespace), ("subresource", subresource), ("name", name))
+    attributes |= {key: value for key, value in more if value}
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",

@@ -35,15 +35,18 @@ def plan_edit(text: str, scope: str, claim: str, image: str, is_ce: bool = True)
     return config_edit.plan_canary(text, claim, image, is_ce=is_ce)
 
 
-def note_of(before: str, scope: str, claim: str, image: str, is_ce: bool, hurried: list[Obj]) -> str:
+def note_of(
+    before: str, scope: str, claim: str, image: str, is_ce: bool, hurried: list[Obj], smoke_namespace: str = ""
+) -> str:
     """Everything that undoing the edit needs, from wherever: the bytes from before, packed, and what was asked for.
 
     Args:
         hurried: CSI node Pods that are annotated with the edit: namespace, name, and the annotation's value before.
+        smoke_namespace: where the run's own objects are.
     """
     packed = base64.b64encode(zlib.compress(before.encode(), 9)).decode()
     facts = {"scope": scope, "claim": claim, "image": image, "is_ce": is_ce, "hurried": hurried, "before": packed}
-    return json.dumps(facts)
+    return json.dumps(facts | {"smoke_namespace": smoke_namespace})
 
 
 def read_note(note: str) -> Obj:

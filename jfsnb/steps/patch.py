@@ -113,7 +113,8 @@ def apply(run: Run) -> Patched:
             sink.write(redact_text(text))
     wanted = in_force.nodes_that_matter(run, driver)
     hurried = _plan_hurry(run, wanted)
-    note = config.note_of(edit.before, settings.scope, volume.claim_name, settings.image, volume.is_ce, hurried)
+    asked = (settings.scope, volume.claim_name, settings.image, volume.is_ce)
+    note = config.note_of(edit.before, *asked, hurried, settings.namespace)
     key = config.note_key(run.id)
     with timeline.measure("server-side dry run"):
         config.patch(run.cluster, driver.config_map, edit, key, note, dry_run=True)

@@ -32,6 +32,7 @@ class Permission:
         verb, resource, namespace: as in RBAC; ``pods/exec`` for a subresource; empty namespace: cluster-wide.
         needed_for: what the run does with it.
         allowed: None when the cluster cannot tell.
+        name: of the one object that it is needed for; empty: any.
     """
 
     verb: str
@@ -39,6 +40,7 @@ class Permission:
     namespace: str
     needed_for: str
     allowed: bool | None = None
+    name: str = ""
 
     @property
     def words(self) -> str:
@@ -58,7 +60,9 @@ def preflight(run: Run) -> Preflight:
     with timeline.measure("find the driver"):
         found = driver_facts.find_driver(cluster, settings.driver_namespace)
     with timeline.measure("ask for permissions"):
-        permissions = ask(cluster, needed(settings.namespace, found.namespace, bool(settings.storage_class)))
+        makes_claim = bool(settings.storage_class)
+        wanted = needed(settings.namespace, found.namespace, makes_claim, found.config_name, settings.driver_namespace)
+        permissions = ask(cluster, wanted)
     _refuse_missing(run, permissions, timeline)
     csi_driver = cluster.find("csidrivers", name=names.DRIVER)
     ready, _ = nodes_with_driver(cluster, found)
@@ -131,41 +135,69 @@ def _refuse_missing(run: Run, permissions: tuple[Permission, ...], timeline: Tim
     rows = tuple(asdict(p) for p in permissions)
     check = _permissions_check(permissions)
     run.finish(Preflight(permissions=rows, checks=(check,), timeline=tuple(timeline.entries)))
+    files = ["read-only", run.settings.scope, *(["storage-class"] if run.settings.storage_class else [])]
     raise PermissionMissing(
         f"these credentials may not do what the run needs: {', '.join(missing)}",
-        "apply the RBAC manifest for this scope, or use other credentials",
+        f"apply {', '.join(f'deploy/rbac/{name}.yaml' for name in files)} (namespaces as said there), or use others",
     )
 
 
-def needed(namespace: str, driver_namespace: str, makes_claim: bool) -> tuple[Permission, ...]:
-    """The permissions of a run, each with what it is for."""
+def needed(
+    namespace: str, driver_namespace: str, makes_claim: bool, config_map: str = "", only_namespace: str = ""
+) -> tuple[Permission, ...]:
+    """The permissions of a run, each with what it is for; as deploy/rbac gives them.
+
+    Args:
+        namespace: of the smoke Pods. config_map: the driver's. only_namespace: where alone the driver is looked for.
+    """
     wanted = [
-        ("list", "nodes", "", "which nodes are Ready"),
-        ("list", "csinodes", "", "where the driver is registered"),
-        ("get", "csidrivers", "", "the driver's entry"),
-        ("list", "storageclasses", "", "how volumes are made"),
-        ("list", "persistentvolumes", "", "the volume behind the claim; previewing whom a patch affects"),
-        ("list", "persistentvolumeclaims", "", "previewing whom a patch affects"),
-        ("create", "pods", namespace, "smoke Pods"),
-        ("delete", "pods", namespace, "removing smoke Pods"),
-        ("watch", "pods", namespace, "following smoke Pods"),
-        ("get", "pods/log", namespace, "their logs"),
-        ("create", "pods/exec", namespace, "reading the client and data in the smoke Pod"),
-        ("watch", "events", namespace, "their events"),
-        ("create", "configmaps", namespace, "updatedb-config where it is missing"),
-        ("get", "configmaps", driver_namespace, "the driver's configuration"),
-        ("watch", "pods", driver_namespace, "following Mount Pods"),
-        ("get", "pods/log", driver_namespace, "logs of Mount Pods and CSI nodes"),
-        ("create", "pods/exec", driver_namespace, "the client that runs in a Mount Pod; config.yaml in a CSI node"),
-        ("patch", "pods", driver_namespace, "hurrying the kubelet by annotating CSI node Pods"),
-        ("patch", "configmaps", driver_namespace, "the driver's configuration"),
+        Permission("list", "nodes", "", "which nodes are Ready"),
+        Permission("get", "nodes", "", "labels of the smoke Pods' node, which selectors look at"),
+        Permission("list", "csinodes", "", "where the driver is registered"),
+        Permission("get", "csidrivers", "", "the driver's entry"),
+        Permission("list", "storageclasses", "", "how volumes are made"),
+        Permission("list", "pods", only_namespace, "finding the driver, and what a dead run has left"),
+        Permission("list", "persistentvolumes", "", "previewing whom a patch affects"),
+        Permission("get", "persistentvolumes", "", "the volume behind the claim"),
+        Permission("list", "persistentvolumeclaims", "", "previewing whom a patch affects"),
+        Permission("get", "persistentvolumeclaims", namespace, "the claim"),
+        Permission("get", "pods", namespace, "smoke Pods"),
+        Permission("create", "pods", namespace, "smoke Pods"),
+        Permission("delete", "pods", namespace, "removing smoke Pods"),
+        Permission("list", "pods", namespace, "following smoke Pods"),
+        Permission("watch", "pods", namespace, "following smoke Pods"),
+        Permission("get", "pods/log", namespace, "their logs"),
+        Permission("get", "pods/exec", namespace, "reading the client and data in the smoke Pod"),
+        Permission("create", "pods/exec", namespace, "the same, since Kubernetes 1.35"),
+        Permission("list", "events", namespace, "their events"),
+        Permission("watch", "events", namespace, "their events"),
+        Permission("get", "configmaps", namespace, "updatedb-config"),
+        Permission("create", "configmaps", namespace, "updatedb-config where it is missing"),
+        Permission("list", "configmaps", namespace, "removing it"),
+        Permission("delete", "configmaps", namespace, "removing it"),
+        Permission("get", "daemonsets", driver_namespace, "the driver's mode, version and ConfigMap"),
+        Permission("get", "configmaps", driver_namespace, "the driver's configuration", name=config_map),
+        Permission("patch", "configmaps", driver_namespace, "the driver's configuration", name=config_map),
+        Permission("get", "pods", driver_namespace, "Mount Pods"),
+        Permission("list", "pods", driver_namespace, "Mount Pods and CSI node Pods"),
+        Permission("watch", "pods", driver_namespace, "following Mount Pods"),
+        Permission("patch", "pods", driver_namespace, "hurrying the kubelet by annotating CSI node Pods"),
+        Permission("get", "pods/log", driver_namespace, "logs of Mount Pods and CSI nodes"),
+        Permission("list", "events", driver_namespace, "events of Mount Pods"),
+        Permission("watch", "events", driver_namespace, "events of Mount Pods"),
+        Permission("get", "pods/exec", driver_namespace, "the client that runs, and config.yaml in a CSI node"),
+        Permission("create", "pods/exec", driver_namespace, "the same, since Kubernetes 1.35"),
     ]
     if makes_claim:
         wanted += [
-            ("create", "persistentvolumeclaims", namespace, "the claim"),
-            ("delete", "persistentvolumeclaims", namespace, "removing the claim"),
+            Permission("get", "storageclasses", "", "the class of the claim"),
+            Permission("create", "persistentvolumeclaims", namespace, "the claim"),
+            Permission("watch", "persistentvolumeclaims", namespace, "the claim, until it is bound or gone"),
+            Permission("delete", "persistentvolumeclaims", namespace, "removing the claim"),
+            Permission("watch", "persistentvolumes", "", "its volume, until it is gone"),
+            Permission("patch", "persistentvolumes", "", "letting its volume go, where the class retains volumes"),
         ]
-    return tuple(Permission(*row) for row in wanted)
+    return tuple(wanted)
 
 
 def ask(cluster: Cluster, permissions: tuple[Permission, ...]) -> tuple[Permission, ...]:
@@ -174,7 +206,8 @@ def ask(cluster: Cluster, permissions: tuple[Permission, ...]) -> tuple[Permissi
     def answer(permission: Permission) -> Permission:
         plural, _, sub = permission.resource.partition("/")
         return replace(
-            permission, allowed=access.permitted(cluster, permission.verb, plural, permission.namespace, sub)
+            permission,
+            allowed=access.permitted(cluster, permission.verb, plural, permission.namespace, sub, permission.name),
         )
 
     with ThreadPoolExecutor(4) as pool:

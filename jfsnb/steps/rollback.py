@@ -43,13 +43,14 @@ class RolledBack:
     complete: bool
 
 
-def rollback(cluster: Cluster, run_id: str, outputs: Path | None = None) -> RolledBack:
+def rollback(cluster: Cluster, run_id: str, outputs: Path | None = None, namespace: str = "") -> RolledBack:
     """Undo what is left of a run: what its journal says, and everything in the cluster that carries its label.
 
     Safe to call at any time, any number of times, and when nothing is left to do.
 
     Args:
         outputs: folder of the run folders; None for $JFSNB_OUTPUTS or ./outputs.
+        namespace: of the smoke Pods, for credentials that may not list ConfigMaps everywhere.
     """
     settings = Settings(run_id=run_id) if outputs is None else Settings(run_id=run_id, outputs=outputs)
     journal = Journal(settings.folder / "journal.jsonl")
@@ -60,7 +61,8 @@ def rollback(cluster: Cluster, run_id: str, outputs: Path | None = None) -> Roll
     for entry in standing:
         _attempt(rows, entry.op, entry.object, functools.partial(_undo, cluster, journal, entry, run_id))
     _wait_for_objects(cluster, journal, standing, rows)
-    _sweep(cluster, run_id, rows, bool(journal.entries()))
+    places = {namespace, *(e.namespace for e in standing if e.op == CREATE), *(_smoke_namespace(e) for e in standing)}
+    _sweep(cluster, run_id, rows, bool(journal.entries()), places - {""})
     rows += watched.wait(rows)
     _wait_for_mount_pods(cluster, served, rows)
     return RolledBack(tuple(rows), not any(r["outcome"].startswith(("left", "failed")) for r in rows))
@@ -161,7 +163,7 @@ def _restore_annotation(cluster: Cluster, entry: Entry) -> str:
     return "undone"
 
 
-def _sweep(cluster: Cluster, run_id: str, rows: list[Row], has_journal: bool) -> None:
+def _sweep(cluster: Cluster, run_id: str, rows: list[Row], has_journal: bool, namespaces: set[str]) -> None:
     """What carries the run's label but stands in no journal here: the run was started on another machine.
 
     With a journal it is only a second look, for which somebody with few permissions need not be allowed to list.
@@ -170,11 +172,12 @@ def _sweep(cluster: Cluster, run_id: str, rows: list[Row], has_journal: bool) ->
 
         def sweep(plural: str = plural) -> str:
             try:
-                found = cluster.list(plural, labels=f"{RUN_LABEL}={run_id}")
+                found = _labelled(cluster, plural, run_id, namespaces)
             except PermissionMissing:
                 if has_journal:
                     return ""
                 raise
+            namespaces.update(o["metadata"]["namespace"] for o in found)
             for obj in found:
                 _ask_for_deletion(cluster, plural, obj)
             for obj in found:
@@ -183,6 +186,26 @@ def _sweep(cluster: Cluster, run_id: str, rows: list[Row], has_journal: bool) ->
             return f"deleted {', '.join(o['metadata']['name'] for o in found)}" if found else ""
 
         _attempt(rows, "labelled", plural, sweep)
+
+
+def _labelled(cluster: Cluster, plural: str, run_id: str, namespaces: set[str]) -> list[Obj]:
+    """Everywhere, or where the run is known to have been when that may not be looked at."""
+    labels = f"{RUN_LABEL}={run_id}"
+    try:
+        return cluster.list(plural, labels=labels)
+    except PermissionMissing:
+        found, looked = [], False
+        for namespace in sorted(namespaces):
+            with contextlib.suppress(PermissionMissing):
+                found += cluster.list(plural, namespace, labels=labels)
+                looked = True
+        if not looked:
+            raise
+        return found
+
+
+def _smoke_namespace(entry: Entry) -> str:
+    return str(entry.details.get("smoke_namespace", "")) if entry.op == CONFIG else ""
 
 
 def _noted(cluster: Cluster, journal: Journal, run_id: str) -> tuple[Entry, ...]:
@@ -197,10 +220,12 @@ def _noted(cluster: Cluster, journal: Journal, run_id: str) -> tuple[Entry, ...]
     note = (meta.get("annotations") or {}).get(config.note_key(run_id))
     if note is None:
         return ()
-    hurried = config.read_note(note).get("hurried") or ()
+    facts = config.read_note(note)
+    hurried = facts.get("hurried") or ()
+    where = {"smoke_namespace": facts.get("smoke_namespace", "")}
     details = [{"key": in_force.UPDATE_TIME, "before": h["before"]} for h in hurried]
     return (
-        Entry(0, CONFIG, "configmaps", meta["namespace"], meta["name"]),
+        Entry(0, CONFIG, "configmaps", meta["namespace"], meta["name"], where),
         *(Entry(0, ANNOTATE, "pods", h["namespace"], h["name"], d) for h, d in zip(hurried, details, strict=True)),
     )
 
