@@ -21,6 +21,7 @@ _PARTS = {
     "investigate": "jfsnb.notebook.investigate",
     "show": "jfsnb.notebook.show",
     "choose": "jfsnb.notebook.choose",
+    "exercise": "jfsnb.notebook.exercises",
 }
 
 

@@ -53,11 +53,14 @@ class Answer:
         """The rows as a DataFrame."""
         return frame(self.found.rows)
 
+    def above(self) -> str:
+        """Title and picture."""
+        return html.heading(self.title, str(self.found.verdict)) + self.picture
+
     def _repr_html_(self) -> str:
         checks = [check.to_dict() for check in self.found.checks]
         told = html.folded(f"{len(checks)} checks", html.checks(checks)) if checks else ""
-        title = html.heading(self.title, str(self.found.verdict))
-        return title + self.picture + html.table(self.found.rows, self.columns) + told
+        return self.above() + html.table(self.found.rows, self.columns) + told
 
     def __repr__(self) -> str:
         return f"{self.title}: {self.found.verdict}, {len(self.found.rows)} rows"

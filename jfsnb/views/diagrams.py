@@ -186,6 +186,32 @@ def csi_calls() -> str:
     return drawing.picture(f"The order of calls. {told}.")
 
 
+def trace(calls: Rows) -> str:
+    """CSI calls as they were made: who called whom, with what, and how long it took.
+
+    Args:
+        calls: rows with at, caller, method, about, answer, milliseconds, pod, plugin; in order.
+    """
+    drawing = Drawing(980, 104 + 52 * len(calls))
+    left, right = 200, 780
+    for x, name, face in ((left, str(calls[0]["caller"]), "box"), (right, str(calls[0]["plugin"]), "hot")):
+        drawing.rect(x - 150, 16, 300, 46, face)
+        drawing.text(x, 35, "caller" if x == left else "CSI node Pod (node plugin)", "k", "middle")
+        drawing.text(x, 53, name, "m", "middle", room=280)
+        drawing.line(x, 62, x, drawing.height - 16)
+    for number, call in enumerate(calls):
+        y = 104 + 52 * number
+        drawing.text(20, y + 4, str(call["at"]), "s")
+        drawing.arrow([(left, y), (right, y)], "e")
+        drawing.text((left + right) / 2, y - 7, f"{number + 1}. {call['method']} · {call['pod']}", "m h", "middle", 560)
+        drawing.text((left + right) / 2, y + 16, str(call["about"]), "s h", "middle", 560)
+        took = "" if call["milliseconds"] is None else f"{call['milliseconds']:.0f} ms"
+        drawing.text(right + 14, y + 4, str(call["answer"]), "g" if call["answer"] == "OK" else "s", room=110)
+        drawing.text(right + 14, y + 20, took, "s", room=110)
+    told = "; ".join(f"{call['at']} {call['method']} for {call['pod']}: {call['answer']}" for call in calls)
+    return drawing.picture(f"CSI calls as they were made. {told}.")
+
+
 def versions(mount_pods: Rows) -> str:
     """Which client images serve on which node: one bar per node, one piece per Mount Pod, labelled by image."""
     if not mount_pods:

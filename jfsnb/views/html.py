@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape as escape
 from typing import Any
 
+from jfsnb.words import say, translated
+
 #: verdict or state -> (colour of its chip, what a reader should call it)
 VERDICT_COLOURS = {
     "PASS": "#1a7f45",
@@ -44,14 +46,18 @@ _CODE_COLUMNS = frozenset(
 )
 
 
+#: columns that hold the words of others
+_VERBATIM = frozenset(("message", "type", "reason_word", "found", "value"))
+
+
 def chip(word: str, text: str = "") -> str:
     """A coloured word for one of the six verdicts (or a state that stands for one)."""
     colour = VERDICT_COLOURS.get(_STATUS_WORDS.get(word, word))
     if colour is None:
-        return escape(text or word)
+        return escape(translated(text or word))
     return (
         f'<span style="background:{colour};color:#fff;border-radius:4px;padding:1px 7px;font-size:12px;'
-        f'font-weight:600;white-space:nowrap">{escape(text or word)}</span>'
+        f'font-weight:600;white-space:nowrap">{escape(translated(text or word))}</span>'
     )
 
 
@@ -70,7 +76,7 @@ def block(text: str, label: str = "", limit: int = 400) -> str:
     """
     lines = text.splitlines()
     if len(lines) > limit:
-        lines = [f"… {len(lines) - limit} lines left out", *lines[-limit:]]
+        lines = [say("… {} lines left out", len(lines) - limit), *lines[-limit:]]
     return _box("\n".join(escape(line) for line in lines), label)
 
 
@@ -87,7 +93,7 @@ def diff(text: str) -> str:
 
 
 def _box(inner: str, label: str) -> str:
-    name = f' role="region" aria-label="{escape(label)}"' if label else ""
+    name = f' role="region" aria-label="{escape(translated(label))}"' if label else ""
     return (
         f'<pre tabindex="0"{name} style="{_MONO};{_SOFT};font-size:12px;line-height:1.5;border-radius:6px;'
         f'padding:10px 12px;margin:6px 0;overflow:auto;max-height:420px;text-align:left">{inner}</pre>'
@@ -98,14 +104,32 @@ def folded(summary: str, inner: str, opened: bool = False) -> str:
     """Details that a reader may open; ``summary`` is plain text, ``inner`` is HTML."""
     return (
         f'<details{" open" if opened else ""} style="margin:6px 0"><summary style="cursor:pointer;font-weight:600">'
-        f"{escape(summary)}</summary>{inner}</details>"
+        f"{escape(translated(summary))}</summary>{inner}</details>"
     )
+
+
+def note(inner: str) -> str:
+    """A remark; ``inner`` is HTML."""
+    return f'<p style="font-size:13px;line-height:1.5;margin:6px 0;max-width:900px">{inner}</p>'
+
+
+def card(title: str, inner: str) -> str:
+    """Something to do for the reader, set apart from the text; ``title`` is plain text, ``inner`` is HTML."""
+    return (
+        f'<div style="border-left:4px solid #2f6fb3;{_SOFT};padding:8px 14px;margin:8px 0;max-width:900px;'
+        f'font-size:14px;line-height:1.5"><b>{escape(title)}</b><br>{inner}</div>'
+    )
+
+
+def trouble(error: Exception) -> str:
+    """An error inside a form, which has no other place to show it."""
+    return note(f"{chip('ERROR')} <b>{escape(type(error).__name__)}</b>: {escape(str(error))}")
 
 
 def heading(text: str, verdict: str = "") -> str:
     """The title of a result, with its verdict's chip where it has one."""
     badge = f" &nbsp;{chip(verdict)}" if verdict and verdict != "N/A" else ""
-    return f'<div style="font-size:15px;font-weight:600;margin:2px 0 8px">{escape(text)}{badge}</div>'
+    return f'<div style="font-size:15px;font-weight:600;margin:2px 0 8px">{escape(translated(text))}{badge}</div>'
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), caption: str = "") -> str:
@@ -117,12 +141,18 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), captio
         caption: what the table shows.
     """
     if not rows:
-        return f'<p style="opacity:.75;margin:6px 0">{escape(caption or "Nothing")}: none.</p>'
+        return f'<p style="opacity:.75;margin:6px 0">{escape(say("{}: none.", translated(caption or "Nothing")))}</p>'
     names = list(columns or rows[0])
-    head = "".join(f'<th scope="col" style="{_HEAD};white-space:nowrap">{escape(_words(name))}</th>' for name in names)
+    head = "".join(
+        f'<th scope="col" style="{_HEAD};white-space:nowrap">{escape(translated(_words(name)))}</th>' for name in names
+    )
     body = "".join(f"<tr>{''.join(_cell(name, row.get(name)) for name in names)}</tr>" for row in rows)
-    title = f'<caption style="text-align:left;padding:4px 0;opacity:.8">{escape(caption)}</caption>' if caption else ""
-    label = escape(caption or "table")
+    title = (
+        f'<caption style="text-align:left;padding:4px 0;opacity:.8">{escape(translated(caption))}</caption>'
+        if caption
+        else ""
+    )
+    label = escape(translated(caption or "table"))
     return (
         f'<div style="overflow-x:auto;margin:6px 0" tabindex="0" role="region" aria-label="{label}">'
         f'<table style="border-collapse:collapse;font-size:13px;line-height:1.45;text-align:left;margin:0">{title}'
@@ -131,7 +161,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), captio
 
 
 def _words(column: str) -> str:
-    return column.replace("_", " ").replace("seconds", "(s)").strip()
+    return re.sub(r"\bseconds\b", "(s)", column.replace("_", " ")).strip()
 
 
 def _cell(column: str, value: Any) -> str:
@@ -141,7 +171,8 @@ def _cell(column: str, value: Any) -> str:
         return f'<td style="{style}">{chip(text)}</td>'
     if column in _CODE_COLUMNS:
         return f'<td style="{style};{_MONO};font-size:12px">{_breakable(text)}</td>'
-    return f'<td style="{style}">{escape(text)}</td>'
+    shown = text if column in _VERBATIM else translated(text)
+    return f'<td style="{style}">{escape(shown)}</td>'
 
 
 def _breakable(text: str) -> str:
@@ -192,9 +223,9 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> str:
     """Names and values side by side."""
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left;font-weight:600;padding:3px 18px 3px 6px;border-bottom:{_LINE};'
-        f'vertical-align:top;white-space:nowrap">{escape(name)}</th>'
+        f'vertical-align:top;white-space:nowrap">{escape(translated(name))}</th>'
         f'<td style="padding:3px 6px;border-bottom:{_LINE};text-align:left;overflow-wrap:anywhere">'
-        f"{escape(show(value))}</td></tr>"
+        f"{escape(translated(show(value)))}</td></tr>"
         for name, value in pairs
     )
     return f'<table style="border-collapse:collapse;font-size:13px;margin:6px 0"><tbody>{rows}</tbody></table>'
@@ -213,12 +244,13 @@ def checks(found: Sequence[Mapping[str, Any]], opened: bool = False) -> str:
     rows = "".join(
         f'<tr><td style="{style};width:1%">{chip(c["verdict"])}</td>'
         f'<td style="{style};width:1%;{_MONO};font-size:12px;white-space:nowrap">{escape(c["code"])}</td>'
-        f'<td style="{style}"><b>{escape(c["title"])}</b><br>{escape(c["reason"])}{_next(c)}{_evidence(c, opened)}</td>'
+        f'<td style="{style}"><b>{escape(translated(c["title"]))}</b><br>{escape(translated(c["reason"]))}'
+        f"{_next(c)}{_evidence(c, opened)}</td>"
         "</tr>"
         for c in found
     )
     head = "".join(
-        f'<th scope="col" style="{_HEAD}">{name}</th>'
+        f'<th scope="col" style="{_HEAD}">{escape(translated(name))}</th>'
         for name in ("verdict", "code", "what was checked, and what was seen")
     )
     return (
@@ -229,7 +261,7 @@ def checks(found: Sequence[Mapping[str, Any]], opened: bool = False) -> str:
 
 def _next(check: Mapping[str, Any]) -> str:
     action = check.get("next_action")
-    return f'<br><span style="font-weight:600">Next:</span> {escape(action)}' if action else ""
+    return f'<br><span style="font-weight:600">{say("Next:")}</span> {escape(translated(action))}' if action else ""
 
 
 def _evidence(check: Mapping[str, Any], opened: bool) -> str:
@@ -238,10 +270,10 @@ def _evidence(check: Mapping[str, Any], opened: bool) -> str:
         return ""
     items = "".join(
         f'<li style="overflow-wrap:anywhere">{code(e["object"])} · {code(e["field"])} = '
-        f"{code(e['value'] or '(empty)')}</li>"
+        f"{code(e['value'] or say('(empty)'))}</li>"
         for e in evidence
     )
-    count = f"evidence ({len(evidence)})"
+    count = say("evidence ({})", len(evidence))
     return (
         f'<details{" open" if opened else ""}><summary style="cursor:pointer;opacity:.8">{count}</summary>'
         f'<ul style="margin:4px 0;padding-left:18px">{items}</ul></details>'

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any, Protocol
 
 from jfsnb.views import html
+from jfsnb.words import say, translated
 
 PROGRESS_KEY = "jfsnb_progress"  # the runner looks for it (report/engine.py)
 SECONDS_BETWEEN_UPDATES = 0.5
@@ -82,18 +83,19 @@ class Live:
                 self._show("", "", "", self._handle)  # nothing happened that the result does not say itself
                 return self.reset()
             seconds = self._clock() - self._begun
-            title = f"what happened meanwhile: {len(self._lines)} lines, {seconds:.1f} s"
+            title = say("what happened meanwhile: {} lines, {} s", len(self._lines), f"{seconds:.1f}")
             inner = html.block("\n".join(_line(told) for told in self._lines), title)
             self._show(html.folded(title, inner), title, "", self._handle)
         self.reset()
 
     def _markup(self, now: float) -> str:
         recent = "\n".join(_line(told) for told in self._lines[-LINES_SHOWN:])
-        waiting = f"<b>{escape(self._waiting)}</b> " if self._waiting else ""
+        waiting = f"<b>{escape(translated(self._waiting))}</b> " if self._waiting else ""
         clock = f'<span style="opacity:.7">{now - self._begun:.0f} s</span>'
         return f'<div role="status" style="font-size:13px">{waiting}{clock}{html.block(recent, "what happens")}</div>'
 
 
 def _line(told: Told) -> str:
     where = f"{told.source}: " if told.source else ""
-    return f"{_SIGNS.get(told.kind, '·')} {where}{told.text}"
+    text = told.text if told.kind in ("log", "event") else translated(told.text)
+    return f"{_SIGNS.get(told.kind, '·')} {where}{text}"

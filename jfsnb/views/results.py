@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jfsnb.views import diagrams, html
+from jfsnb.words import say, translated
 
 Part = Mapping[str, Any]
 Data = Mapping[str, Any]
@@ -27,8 +28,10 @@ def render(part: Part) -> str:
 
 def plain(part: Part) -> str:
     """The same in lines, for a terminal and for ``text/plain``."""
-    lines = [f"{part['title']}: {part['verdict']}"]
-    lines += [f"  {c['verdict']:9} {c['code']}  {c['title']}: {c['reason']}" for c in part["checks"]]
+    lines = [f"{translated(part['title'])}: {part['verdict']}"]
+    lines += [
+        f"  {c['verdict']:9} {c['code']}  {translated(c['title'])}: {translated(c['reason'])}" for c in part["checks"]
+    ]
     return "\n".join(lines)
 
 
@@ -36,8 +39,8 @@ def _waits(part: Part) -> str:
     waits = [t for t in part["timeline"] if t["kind"] == "waited for"]
     if not waits:
         return ""
-    told = ", ".join(f"{t['what']} {t['seconds']:.1f} s" for t in waits)
-    return f'<p style="font-size:12px;opacity:.75;margin:6px 0">Waited for: {html.escape(told)}</p>'
+    told = ", ".join(f"{translated(t['what'])} {t['seconds']:.1f} s" for t in waits)
+    return f'<p style="font-size:12px;opacity:.75;margin:6px 0">{html.escape(say("Waited for: {}", told))}</p>'
 
 
 def _preflight(data: Data) -> str:
@@ -65,12 +68,8 @@ def _who_is_who(data: Data) -> str:
 
 
 def _smoke(data: Data) -> str:
-    served = (
-        f'<p style="margin:6px 0">Served by Mount Pod {html.code(data["mount_pod"])} with image '
-        f"{html.code(data['mount_image'])}</p>"
-        if data["mount_pod"]
-        else ""
-    )
+    names = (html.code(data["mount_pod"]), html.code(data["mount_image"]))
+    served = html.note(say("Served by Mount Pod {} with image {}", *names)) if data["mount_pod"] else ""
     return (
         html.table(data["wide"], caption="kubectl get pod -o wide")
         + served
@@ -86,7 +85,7 @@ def _served_by(data: Data) -> str:
         False: "Two different clients: what is installed in the app Pod has no part in its reads and writes.",
         None: "The app image holds no client to compare with (or it could not be asked); the mount works all the same.",
     }[data["same_client"]]
-    return html.table(data["rows"], caption="two places, two clients") + f'<p style="margin:6px 0">{answer}</p>'
+    return html.table(data["rows"], caption="two places, two clients") + f'<p style="margin:6px 0">{say(answer)}</p>'
 
 
 def _dockerfile(data: Data) -> str:
@@ -111,8 +110,8 @@ def _plan(data: Data) -> str:
         ("image for the smoke claim now", f"{data['current_image']} ({data['current_why']})"),
         ("after the patch", f"{data['future_image']} ({data['future_why']})"),
     ]
-    notes = "".join(f'<li style="margin:3px 0">{html.escape(text)}</li>' for text in data["warnings"])
-    change = html.diff(data["diff"]) if data["changed"] else "<p>Nothing to change: it says so already.</p>"
+    notes = "".join(f'<li style="margin:3px 0">{html.escape(translated(text))}</li>' for text in data["warnings"])
+    change = html.diff(data["diff"]) if data["changed"] else f"<p>{say('Nothing to change: it says so already.')}</p>"
     warned = f'<ul style="margin:6px 0;padding-left:18px">{notes}</ul>' if notes else ""
     return html.facts(facts) + change + warned + html.table(data["affected"], caption="whom it affects")
 
@@ -168,7 +167,7 @@ def _restored(data: Data) -> str:
 
 
 def _verdict(data: Data) -> str:
-    return f'<p style="font-size:14px;margin:6px 0">{html.escape(data["sentence"])}</p>' + html.table(
+    return f'<p style="font-size:14px;margin:6px 0">{html.escape(translated(data["sentence"]))}</p>' + html.table(
         data["rows"], caption="all checks of this run"
     )
 

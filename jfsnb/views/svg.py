@@ -8,6 +8,9 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from html import escape
+from unicodedata import east_asian_width
+
+from jfsnb.words import translated
 
 STYLE = """
 .bg{fill:#fbfcfd;stroke:#d5dbe3}.box{fill:#fff;stroke:#9aa7b8;stroke-width:1.2}.zone{fill:#eef2f7;stroke:#c3ccd8;stroke-dasharray:5 4}
@@ -46,7 +49,7 @@ class Drawing:
 
     def text(self, x: float, y: float, text: str, kind: str = "", anchor: str = "start", room: float = 0) -> None:
         """One line; with ``room`` (pixels) a longer one is shortened in its middle, so that both ends can be read."""
-        shown = escape(fit(text, room, kind))
+        shown = escape(fit(translated(text), room, kind))
         self.parts.append(f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{shown}</text>')
 
     def box(self, x: float, y: float, w: float, lines: list[tuple[str, str]], kind: str = "box") -> float:
@@ -90,6 +93,7 @@ class Drawing:
 
     def picture(self, alt: str) -> str:
         """An <img> of it; ``alt`` says in words what it shows."""
+        alt = translated(alt)
         data = base64.b64encode(self.source(alt).encode()).decode()
         return (
             f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}" width="{self.width:.0f}" '
@@ -100,9 +104,22 @@ class Drawing:
 def fit(text: str, room: float, kind: str = "") -> str:
     """The text, shortened in its middle to so many pixels (0: as it is)."""
     faces = kind.split()
-    width = 7.05 if "m" in faces else 6.5 if "s" in faces or "k" in faces else 7.3
-    most = int(room / width) if room else len(text)
-    if len(text) <= most:
+    wide = 7.05 if "m" in faces else 6.5 if "s" in faces or "k" in faces else 7.3
+    if not room or width(text) * wide <= room:
         return text
-    tail = max(most * 3 // 5, 1)
-    return f"{text[: max(most - tail - 1, 1)]}…{text[-tail:]}"
+    most = int(room / wide)
+    tail = _upto(text[::-1], most * 3 // 5)[::-1]
+    return f"{_upto(text, most - width(tail) - 1)}…{tail}"
+
+
+def width(text: str) -> int:
+    """Its length in Latin letters: a Chinese one takes as much room as two."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _upto(text: str, most: int) -> str:
+    """As much of its beginning as has that width, at least one letter."""
+    end = 1
+    while end < len(text) and width(text[: end + 1]) <= most:
+        end += 1
+    return text[:end]
