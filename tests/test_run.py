@@ -1,5 +1,6 @@
 """`jfsnb run` from end to end against a sandbox, and what it leaves when it is stopped in the middle."""
 
+import base64
 import json
 import os
 import re
@@ -94,6 +95,84 @@ def left_behind(cluster):
 def mount_pods(cluster):
     found = cluster.list("pods", "juicefs-system", labels="app.kubernetes.io/name=juicefs-mount")
     return {pod["metadata"]["name"] for pod in found}
+
+
+PLANTED = {
+    name: f"planted-{name}-8zk3vq"
+    for name in (
+        "secretkey",
+        "passphrase",
+        "token",
+        "envs",
+        "applied",
+        "metaurl",
+        "environment",
+        "bearer",
+        "annotation",
+    )
+}
+JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.eyJzdWIiOiJwbGFudGVkIn0.cGxhbnRlZC1qd3Q"
+APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+EVENT = (
+    f"mount redis://:{PLANTED['metaurl']}@10.0.0.1:6379/1 failed; mysql://root:{PLANTED['metaurl']}@(h:3306)/jfs; "
+    f"Authorization: Bearer {PLANTED['bearer']}; token={JWT}"
+)
+
+
+@pytest.fixture
+def planted(cluster):
+    """Known secrets wherever a cluster keeps some: Secrets, addresses, configuration, annotations, events."""
+    secret = ("secrets", "juicefs-system", "juicefs-secret")
+    data = {
+        "secret-key": PLANTED["secretkey"],
+        "passphrase": PLANTED["passphrase"],
+        "token": PLANTED["token"],
+        "envs": json.dumps({"AWS_SECRET_ACCESS_KEY": PLANTED["envs"]}),
+    }
+    applied = json.dumps({"kind": "Secret", "stringData": {"metaurl": f"redis://:{PLANTED['applied']}@h/1"}})
+    cluster.patch(*secret, {"stringData": data, "metadata": {"annotations": {APPLIED: applied}}})
+    config_map = ("configmaps", "juicefs-system", "juicefs-csi-driver-config")
+    before = config_of(cluster)["config.yaml"]
+    entries = {"AWS_SECRET_ACCESS_KEY": PLANTED["environment"], "DB": f"mysql://u:{PLANTED['metaurl']}@h/db"}
+    env = "".join(f"      - name: {name}\n        value: {value}\n" for name, value in entries.items())
+    text = before.replace("    env:\n", "    env:\n" + env, 1)
+    assert text != before
+    cluster.patch(*config_map, {"data": {"config.yaml": text}})
+    claim = ("persistentvolumeclaims", "juicefs-system", "songlin-test-pvc")
+    note = {"example.com/metaurl": f"redis://u:{PLANTED['annotation']}@h:1/1"}
+    cluster.patch(*claim, {"metadata": {"annotations": note}})
+    for number, (kind, name) in enumerate((("Pod", "smoke-juicefs-r1"), ("PersistentVolumeClaim", "songlin-test-pvc"))):
+        about = {"kind": kind, "namespace": "juicefs-system", "name": name}
+        meta = {"name": f"planted-{number}", "namespace": "juicefs-system"}
+        event = {"type": "Warning", "reason": "Planted", "message": EVENT, "involvedObject": about, "metadata": meta}
+        cluster.create({"apiVersion": "v1", "kind": "Event", **event})
+    yield [*PLANTED.values(), JWT.rsplit(".", 1)[1], *(base64.b64encode(v.encode()).decode() for v in PLANTED.values())]
+    cluster.patch(*claim, {"metadata": {"annotations": {"example.com/metaurl": None}}})
+    cluster.patch(*config_map, {"data": {"config.yaml": before}})
+    cluster.patch(*secret, {"data": dict.fromkeys(data), "metadata": {"annotations": {APPLIED: None}}})
+    for number in range(2):
+        cluster.delete("events", "juicefs-system", f"planted-{number}")
+
+
+def questions(sandbox):
+    """What the commands of every day print, errors included."""
+    from click.testing import CliRunner
+
+    from jfsnb.cli import main
+
+    words = [["mounts"], ["doctor"], ["verify", "songlin-test-pvc"], ["explain", "songlin-test-pvc"], ["verify", "no"]]
+    calls = [[*w, "-o", form] for w in words for form in ("table", "wide", "json")]
+    calls += [["patch", "--scope", scope] for scope in ("canary", "global")]
+    return "".join(CliRunner().invoke(main, c, env={"JFSNB_SANDBOX": "tested"}).output for c in calls)
+
+
+def test_no_planted_secret_shows_anywhere(sandbox, cluster, planted, tmp_path):
+    code, run, out = (running := Running(tmp_path)).end()
+    assert (code, run["verdict"]) == (0, "PASS"), "".join(running.told)
+    left = {str(path): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    left |= {"stdout": out, "stderr": "".join(running.told), "questions": questions(sandbox)}
+    assert "mounts" in left["questions"] and "redis://" in "".join(left.values())  # the plants were met, and masked
+    assert [(where, secret) for where, text in left.items() for secret in planted if secret in text] == []
 
 
 def test_the_five_notebooks_pass_and_leave_the_cluster_as_it_was(sandbox, cluster, tmp_path):

@@ -9,6 +9,13 @@ Obj = dict[str, Any]
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 HIDDEN = "***"
 
+
+def _hide(match: re.Match[str]) -> str:
+    """A value behind ``key: `` would be a YAML alias without quotes."""
+    kept = match["keep"]
+    return kept + (f"'{HIDDEN}'" if re.search(r":\s+$", kept) else HIDDEN)
+
+
 _TEXT = (
     # scheme://user:password@host and scheme://:password@host
     (re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)[^\s@'\"]+(?=@)", re.I), rf"\g<keep>{HIDDEN}"),
@@ -18,10 +25,10 @@ _TEXT = (
     (
         re.compile(
             r"(?P<keep>name:\s*['\"]?\w*(?:password|passwd|passphrase|secret|token|credential|access_?key)\w*['\"]?"
-            r"\s*\n\s*value:\s*)[^\n]+",
+            r"\s*(?:\n|\\n)\s*value:\s*)(?:(?!\\n)[^\n])+",
             re.I,
         ),
-        rf"\g<keep>{HIDDEN}",
+        _hide,
     ),
     # key=value and "key": "value"; placeholders such as ${secretkey} stay readable
     (
@@ -30,13 +37,16 @@ _TEXT = (
             r"['\"]?\s*[=:]\s*['\"]?)(?!\$\{)[^\s'\",;]+",
             re.I,
         ),
-        rf"\g<keep>{HIDDEN}",
+        _hide,
     ),
 )
 
 
 def redact_text(text: str) -> str:
-    """The text with passwords in addresses, tokens and values of telling keys replaced by ``***``."""
+    """The text with passwords in addresses, tokens and values of telling keys replaced by ``***``.
+
+    YAML stays YAML: a bare value is replaced by a quoted one.
+    """
     for pattern, replacement in _TEXT:
         text = pattern.sub(replacement, text)
     return text

@@ -1,6 +1,7 @@
 """No secret reaches an output."""
 
 import pytest
+import yaml
 
 from jfsnb.kube.redact import redact_object, redact_text
 
@@ -15,12 +16,21 @@ from jfsnb.kube.redact import redact_object, redact_text
         ("juicefs format --secret-key=S3cret --bucket=b", "--bucket=b"),
         ('{"SecretKey": "S3cret", "Bucket": "b"}', '"Bucket": "b"'),
         ("env:\n- name: REDIS_PASSWORD\n  value: S3cret\n- name: B", "- name: B"),
+        (r"env:\n- name: REDIS_PASSWORD\n  value: S3cret\n- name: B", "- name: B"),
     ],
 )
 def test_values_go_and_the_rest_stays(text, kept):
     shown = redact_text(text)
     assert "S3cret" not in shown
     assert kept in shown
+
+
+def test_a_redacted_config_yaml_can_still_be_read():
+    text = (
+        "env:\n- name: REDIS_PASSWORD\n  value: S3cret\n- {name: URL, value: redis://:S3cret@h/1}\npassword: S3cret\n"
+    )
+    shown = yaml.safe_load(redact_text(text))
+    assert shown["env"][0]["value"] == shown["password"] == "***" and "S3cret" not in str(shown)
 
 
 @pytest.mark.parametrize(
