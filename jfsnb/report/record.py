@@ -22,6 +22,7 @@ EXPECTED_PARTS: dict[str, bool] = {
     "preflight": True,
     "who_is_who": False,
     "baseline": True,
+    "csi_calls": False,
     "served_by": False,
     "dockerfile": False,
     "build": False,

@@ -15,13 +15,14 @@ from jfsnb.errors import NotInCluster
 from jfsnb.kube.redact import redact_text
 from jfsnb.steps import clients, manifest, prepare, smoke
 from jfsnb.steps import driver as driver_facts
+from jfsnb.steps.csi_calls import csi_calls
 from jfsnb.steps.driver import Driver, Volume
 from jfsnb.steps.model import Row, Table, Timeline
 from jfsnb.steps.preflight import preflight
 from jfsnb.steps.results import Baseline, ServedBy, WhoIsWho
 from jfsnb.steps.run import Run, part
 
-__all__ = ["baseline", "preflight", "served_by", "who_is_who"]
+__all__ = ["baseline", "csi_calls", "preflight", "served_by", "who_is_who"]
 Obj = dict[str, Any]
 
 

@@ -116,6 +116,28 @@ class ServedBy(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CsiCalls(Result):
+    """What the CSI node Pod's log tells of the baseline's volume.
+
+    Args:
+        pod: whose log it is. target: where the kubelet wanted the volume.
+        moments: columns at, caller, callee, what, seconds, error, answer.
+        calls: columns at, caller, method, asked, answer, seconds.
+        traced: whether the log names caller and messages; the real driver's does not.
+    """
+
+    STEP: ClassVar[str] = BACKGROUND
+    PART: ClassVar[str] = "csi_calls"
+    TITLE: ClassVar[str] = "The calls that brought the volume"
+
+    pod: str = ""
+    target: str = ""
+    moments: Table = ()
+    calls: Table = ()
+    traced: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dockerfile(Result):
     """The article's two-stage Dockerfile with its base images filled in."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jfsnb.views import diagrams, html
+from jfsnb.views.sequence import csi_sequence
 from jfsnb.words import say, translated
 
 Part = Mapping[str, Any]
@@ -86,6 +87,14 @@ def _served_by(data: Data) -> str:
         None: "The app image holds no client to compare with (or it could not be asked); the mount works all the same.",
     }[data["same_client"]]
     return html.table(data["rows"], caption="two places, two clients") + f'<p style="margin:6px 0">{say(answer)}</p>'
+
+
+def _csi_calls(data: Data) -> str:
+    less = "This driver logs neither caller nor messages, so less can be told here than in the sandbox."
+    note = "" if data["traced"] else html.note(say(less))
+    picture = csi_sequence(data["moments"], data["pod"])
+    calls = html.table(data["calls"], caption=f"calls about this volume in the log of {data['pod']}")
+    return picture + note + calls
 
 
 def _dockerfile(data: Data) -> str:
@@ -185,6 +194,7 @@ _BODIES: dict[str, Callable[[Data], str]] = {
     "who_is_who": _who_is_who,
     "baseline": _smoke,
     "served_by": _served_by,
+    "csi_calls": _csi_calls,
     "dockerfile": _dockerfile,
     "build": _build,
     "plan": _plan,

@@ -10,6 +10,16 @@ NODE = "svr28176de740"
 OLD, NEW = "juicedata/mount:ce-v0.14.2-5e26ba3", "juicedata/mount:ce-v0.14.2-03f36d6"
 OLD_POD, NEW_POD = f"juicefs-{NODE}-songlin-test-pv-yorllp", f"juicefs-{NODE}-songlin-test-pv-wslvif"
 TIME = "2026-11-25T01:00:{:06.3f}+00:00"
+MOMENTS = [
+    {"at": f"11-25 08:00:0{n}.5", "caller": a, "callee": b, "what": what, "seconds": s, "error": "", "answer": bool(s)}
+    for n, (a, b, what, s) in enumerate(
+        [
+            ("kubelet", "CSI node", "NodePublishVolume(pv)", None),
+            ("CSI node", "API server", "add a reference", None),
+            ("CSI node", "kubelet", "done", 2.0),
+        ]
+    )
+]
 
 
 def check(code: str, title: str, verdict: str = "PASS", reason: str = "as it should be") -> dict[str, Any]:
@@ -136,6 +146,7 @@ def parts() -> list[dict[str, Any]]:
         part(
             one, "baseline", "Baseline", [check("JFS-IO-001", "Mounted")], 2, **smoke("smoke-baseline-x", OLD_POD, OLD)
         ),
+        part(one, "csi_calls", "The calls", [], 3, pod="csi", target="/t", moments=MOMENTS, calls=[], traced=True),
         part(one, "served_by", "What serves it", [], 4, rows=[], same_client=False),
         part(two, "dockerfile", "The Dockerfile", [], 5, text="FROM x", build_base="x", run_base="y"),
         part(two, "build", "Build", [], 6, engine="", built=False, image=NEW, command="docker build", output=[]),

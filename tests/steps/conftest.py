@@ -13,7 +13,7 @@ from jfsnb.steps.run import open_run
 
 NAMESPACE, CONFIG_MAP = "juicefs-system", "juicefs-csi-driver-config"
 STORY = (
-    *(background.preflight, background.baseline, background.served_by),
+    *(background.preflight, background.baseline, background.csi_calls, background.served_by),
     *(patch.plan, patch.apply, patch.wait_in_force),
     *(deploy.prepare, deploy.smoke, deploy.side_by_side),
     *(verify.chain, verify.client, verify.data, verify.shutdown, verify.restore, verify.verdict),

@@ -43,6 +43,9 @@ def test_the_story_ends_well(world, parameters):
     assert verdict_of(run) is Verdict.PASS, [c for _, c in checks_of(load(run.folder)) if c.verdict != "PASS"]
     assert world.look() == world.before
     assert run.journal.standing() == ()
+    calls = found["csi_calls"]
+    assert [c["method"] for c in calls.calls] == ["NodePublishVolume"] and calls.traced
+    assert {("kubelet", "CSI node"), ("CSI node", "app Pod")} <= {(m["caller"], m["callee"]) for m in calls.moments}
     served = found["served_by"]
     assert served.same_client is False  # what runs in the app Pod is not what serves it
     tested, baseline = found["smoke"], found["baseline"]

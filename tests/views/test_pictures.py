@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from jfsnb.views import diagrams
+from jfsnb.views.sequence import csi_sequence
 from jfsnb.views.svg import fit
 from jfsnb.views.timeline import Stretch, timeline
 
@@ -14,7 +15,19 @@ LANES = (diagrams.Lane("app-1", "mount-1", "img:old", "1.0"), diagrams.Lane("app
 PODS = [{"name": "mount-1", "node": "n1", "image": "img:old"}, {"name": "mount-2", "node": "n2", "image": "img:new"}]
 NODES = [{"node": "n1", "csi_node_pod": "csi-1", "mount_pods": 1}, {"node": "n2", "csi_node_pod": "", "mount_pods": 0}]
 CAST = [{"role": "", "kind": "StorageClass", "name": "sc & <co>", "namespace": "", "what_it_says": ""}]
+MOMENTS = [
+    {"at": "11-25 23:59:59.9", "caller": "kubelet", "callee": "CSI node", "what": "Publish(<v>)"},
+    {"at": "11-26 00:00:00.1", "caller": "CSI node", "callee": "kubelet", "what": "done"},
+]
+for row in MOMENTS:
+    row |= {"seconds": 0.2 if row["what"] == "done" else None, "error": "", "answer": row["what"] == "done"}
 AT = "2026-11-25T01:00:00+00:00"
+
+
+def test_the_sequence_counts_from_its_first_call_and_over_midnight():
+    tree, alt = drawn(csi_sequence(MOMENTS, "csi-1"))
+    assert "0 ms" in texts(tree) and "200 ms" in texts(tree) and "done, 0.200 s" in texts(tree)
+    assert "kubelet to CSI node: Publish(<v>)" in alt.replace("&lt;", "<").replace("&gt;", ">")
 
 
 def drawn(picture):
@@ -35,6 +48,7 @@ def texts(tree):
         diagrams.architecture(CAST, NODES, PODS, "config"),
         diagrams.architecture([], [], []),
         diagrams.csi_calls(),
+        csi_sequence(MOMENTS, "csi-1"),
         diagrams.versions(PODS),
         timeline([Stretch("one", "wait <x>", AT, 2.0, True), Stretch("two", "work", AT, 0.0, False)]),
     ],
