@@ -72,6 +72,17 @@ def _cluster_address(store: Store, service: Obj) -> None:
         free = (f"10.96.{n // 250}.{n % 250 + 2}" for n in range(60_000))
         spec["clusterIP"] = next(address for address in free if address not in taken)
     spec["clusterIPs"] = spec.get("clusterIPs") or [spec["clusterIP"]]
+    if spec.get("type") in ("NodePort", "LoadBalancer"):
+        _node_ports(store, spec)
+
+
+def _node_ports(store: Store, spec: Obj) -> None:
+    services = [e.obj["spec"] for e in store.shelf("/services").range("")]
+    taken = {p.get("nodePort") for s in (*services, spec) for p in s.get("ports") or ()}
+    free = (n for n in range(30_000, 32_768) if n not in taken)
+    for port in spec.get("ports") or ():
+        if not port.get("nodePort"):
+            port["nodePort"] = next(free)
 
 
 def check_resize(store: Store, claim: Obj, old: Obj) -> None:

@@ -194,7 +194,9 @@ def _conflicts(live: Obj, applied: Obj, schema: Obj, wanted: set[Path], others: 
 def _conflict(conflicts: list[tuple[Path, Obj]]) -> Failure:
     causes, lines = [], []
     for path, entry in conflicts:
-        by = f'"{entry["manager"]}"' + (f" using {entry['apiVersion']}" if entry["operation"] == "Update" else "")
+        by = f'"{entry["manager"]}"'
+        by += f' with subresource "{entry["subresource"]}"' if entry.get("subresource") else ""
+        by += f" using {entry['apiVersion']}" if entry["operation"] == "Update" else ""
         causes.append(Cause("FieldManagerConflict", f"conflict with {by}", readable(path)))
         lines.append(readable(path))
     owners = sorted({c.message for c in causes})
@@ -218,8 +220,8 @@ def _conflict(conflicts: list[tuple[Path, Obj]]) -> Failure:
 
 
 def _without(entry: Obj, paths: set[Path]) -> Obj:
-    left = from_fields_v1(entry["fieldsV1"]) - paths
-    return {**entry, "fieldsV1": to_fields_v1(left)}
+    owned = from_fields_v1(entry["fieldsV1"])
+    return {**entry, "fieldsV1": to_fields_v1(owned - paths)} if owned & paths else entry
 
 
 def _merge(live: Any, applied: Any, schema: Obj) -> Any:

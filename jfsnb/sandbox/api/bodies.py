@@ -23,12 +23,14 @@ def decoded(resource: Resource, body: Any, options: Options) -> tuple[Obj, list[
     """
     _check_kind(resource, body)
     body = from_request(resource, body)
-    report = Report(resource.kind, resource.version)
-    found = decode(body, compiled(schema_name(*stored_kind(resource))), report)
+    node = compiled(schema_name(*stored_kind(resource)))
+    report = Report(resource.kind, resource.version, node)
+    found = decode(body, node, report)
     found.pop("kind", None)
     found.pop("apiVersion", None)
     meta = found.pop("metadata", {})
     found = {"metadata": meta, **found}
+    report.unknown[:0] = options.duplicates
     if report.unknown and options.field_validation == "Strict":
         raise strict(report.unknown)
     if report.unsupported:

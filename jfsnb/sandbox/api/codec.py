@@ -168,11 +168,12 @@ class Report:
 
     kind: str
     version: str
+    root: Node = field(default_factory=lambda: ANY)
     unknown: list[str] = field(default_factory=list)
     unsupported: list[tuple[str, str, frozenset[str]]] = field(default_factory=list)
 
     def wrong_type(self, path: str, said: str, go: str) -> Failure:
-        where = f" field {self.kind}.{path}" if path else " value"
+        where = f" field {_go_path(self.root, self.kind, path)}" if path else " value"
         return bad_request(
             f'{self.kind} in version "{self.version}" cannot be handled as a {self.kind}: '
             f"json: cannot unmarshal {said} into Go struct{where} of type {go}"
@@ -180,6 +181,22 @@ class Report:
 
     def broken(self, why: str) -> Failure:
         return bad_request(f'{self.kind} in version "{self.version}" cannot be handled as a {self.kind}: {why}')
+
+
+def _go_path(node: Node, kind: str, path: str) -> str:
+    """A path as Go's decoder names it: the innermost struct, then fields only, neither indices nor keys of maps."""
+    struct = kind
+    shown: list[str] = []
+    for word in re.findall(r"[^.\[\]]+", path):
+        if node.kind == "array" and node.inner is not None:
+            node = node.inner
+            continue  # the word is an index
+        if word not in node.fields:
+            break
+        struct = node.name if shown and node.name else struct
+        shown.append(word)
+        node = node.fields[word]
+    return ".".join((struct, *shown)) if shown else f"{kind}.{path}"
 
 
 def decode(value: Any, node: Node, report: Report, path: str = "") -> Any:
@@ -213,6 +230,17 @@ def _too_deep(value: Any, left: int) -> bool:
     if isinstance(value, dict):
         return left == 0 or any(_too_deep(v, left - 1) for v in value.values())
     return isinstance(value, list) and (left == 0 or any(_too_deep(v, left - 1) for v in value))
+
+
+def empty(node: Node) -> Any:
+    """An object of a kind with nothing set, as Go writes it: its inner structs, and lists that are always there."""
+    found: Obj = {}
+    for key, sub in node.fields.items():
+        if key in node.always:
+            found[key] = empty(sub) if node.always[key] == {} else node.always[key]
+        elif key in node.kept and sub.kind in ("array", "map"):
+            found[key] = [] if sub.kind == "array" else {}
+    return found
 
 
 def _element(value: Any, node: Node, report: Report, path: str) -> Any:

@@ -12,6 +12,7 @@ from jfsnb.sandbox.api.resources import discovery, groups_known
 
 Obj = dict[str, Any]
 AGGREGATED = ("APIGroupDiscoveryList",)
+OTHER_PATHS = ("/healthz", "/livez", "/openapi/v3", "/readyz", "/version")
 VERSION = {
     "major": "1",
     "minor": "36",
@@ -32,6 +33,8 @@ VERSION = {
 def document(path: str, accept: str) -> tuple[bytes, str] | None:
     """The discovery document of a path and its content type; None when it has none."""
     path = path.strip("/")
+    if not path:
+        return orjson.dumps({"paths": _paths()}), "application/json"
     if path == "version":
         return orjson.dumps(VERSION), "application/json"
     if path in ("api", "apis"):
@@ -47,6 +50,14 @@ def document(path: str, accept: str) -> tuple[bytes, str] | None:
     if listed is not None and path not in ("api", "apis"):
         return orjson.dumps({"kind": "APIResourceList", "apiVersion": "v1", **listed}), "application/json"
     return None
+
+
+@lru_cache(1)
+def _paths() -> list[str]:
+    """What the root lists."""
+    listed = {f"/{p}" for p in discovery() if " " not in p}
+    groups = {f"/apis/{g['name']}" for g in _groups()["groups"]}
+    return sorted({*listed, *groups, *OTHER_PATHS})
 
 
 def _api() -> Obj:

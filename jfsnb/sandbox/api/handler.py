@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -36,11 +37,11 @@ from jfsnb.sandbox.api.request import (
 from jfsnb.sandbox.api.resources import VIRTUAL
 from jfsnb.sandbox.api.reviews import Reviewer
 from jfsnb.sandbox.api.status import Failure, bad_request, method_not_allowed, unsupported_media_type
-from jfsnb.sandbox.api.validate import strict
 
 Obj = dict[str, Any]
 FORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
-HEALTH = ("/healthz", "/livez", "/readyz")
+HEALTH = ("healthz", "livez", "readyz")
+HEALTH_CHECKS = ("ping", "log", "etcd")
 SCALABLE = "scale"
 
 
@@ -81,7 +82,7 @@ class Handler:
         try:
             target = parse_path(path)
         except NotServed:
-            return self._described(path, request.method, headers.get("Accept", ""), user)
+            return self._described(path, request, user)
         query = request.query
         watching = query.get("watch") in watches.TRUE
         self.authorizer.check(user, attributes(target, request.method, watching))
@@ -92,14 +93,16 @@ class Handler:
             return await self._read(request, target, query, view)
         return await self._write(request, target, query, view, user)
 
-    def _described(self, path: str, method: str, accept: str, user: User) -> web.Response:
+    def _described(self, path: str, request: web.BaseRequest, user: User) -> web.Response:
         """Paths that are no objects: health, versions, discovery, OpenAPI."""
-        if method not in ("GET", "HEAD"):
+        if request.method not in ("GET", "HEAD"):
             raise NotServed
         self.authorizer.check(user, Attributes("get", path=path))
-        if path.rstrip("/") in HEALTH:
-            return web.Response(text="ok")
-        found = discovery.document(path, accept)
+        kind, _, check = path.strip("/").partition("/")
+        if kind in HEALTH and check in ("", *HEALTH_CHECKS):
+            detailed = "verbose" in request.query and not check
+            return web.Response(text=_health(kind) if detailed else "ok")
+        found = discovery.document(path, request.headers.get("Accept", ""))
         if found is not None:
             return reply(found[0], content_type=found[1])
         described = openapi.document(path)
@@ -146,7 +149,8 @@ class Handler:
             if target.subresource == SCALABLE:
                 return reply_object(self._scale(target, method, raw, content_type, options), view=view)
             if method == "PUT":
-                outcome = self.registry.update(target, _read(raw, content_type, options, target.resource.kind), options)
+                body = read_body(raw, content_type, target.resource.kind)
+                outcome = self.registry.update(target, body, _with_duplicates(options, raw, content_type, body))
             else:
                 outcome = self.registry.patch(target, *_patch(raw, content_type), options)
             return self._answer(target, outcome, view)
@@ -172,7 +176,8 @@ class Handler:
         resource = target.resource
         if (target.name and not target.subresource) or (resource.namespaced and not target.namespace):
             raise method_not_allowed()
-        body = _read(raw, content_type, options, target.resource.kind)
+        body = read_body(raw, content_type, target.resource.kind)
+        options = _with_duplicates(options, raw, content_type, body)
         if target.subresource or resource.plural in VIRTUAL:
             if not isinstance(body, dict):
                 raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value")
@@ -226,14 +231,16 @@ class Handler:
         return reply(views.many(target.resource, deleted, meta, view), view=view)
 
 
-def _read(raw: bytes, content_type: str, options: Options, kind: str) -> Any:
-    """A body; in strict validation no field may come twice."""
-    body = read_body(raw, content_type, kind)
-    if options.field_validation == "Strict" and media_type(content_type) in ("", "application/json"):
-        twice = duplicate_fields(raw)
-        if twice:
-            raise strict(twice)
-    return body
+def _health(kind: str) -> str:
+    lines = [f"[+]{check} ok" for check in HEALTH_CHECKS]
+    return "\n".join([*lines, f"{kind} check passed", ""])
+
+
+def _with_duplicates(options: Options, raw: bytes, content_type: str, body: Any) -> Options:
+    """The options with what is to be said of fields that come twice in a JSON body."""
+    if options.field_validation == "Ignore" or media_type(content_type) not in ("", "application/json"):
+        return options
+    return replace(options, duplicates=tuple(duplicate_fields(raw, body)))
 
 
 def _patch(raw: bytes, content_type: str) -> tuple[str, Any]:

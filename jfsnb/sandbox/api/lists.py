@@ -64,6 +64,7 @@ def read(store: Store, target: Target, query: Mapping[str, str]) -> Page:
     storage = target.resource.storage
     selection = selection_of(target, query)
     limit = integer(query, "limit")
+    integer(query, "timeoutSeconds")  # nothing takes that long here, but it must be a number
     token = query.get("continue", "")
     version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
     _check(version, match, token, query)
@@ -122,7 +123,7 @@ def _at(store: Store, storage: str, namespace: str, after: str, at: int, token: 
     except Failure:
         if token:
             raise _page_expired(after) from None
-        raise
+        raise expired("The resourceVersion for the provided list is too old.") from None
     if not changes:
         return shelf.range(namespace, after), at
     return shelf.range_at(changes, namespace, after), at

@@ -13,6 +13,7 @@ SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
 PATH_SEGMENT_KINDS = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 LARGEST_ANNOTATIONS = 256 * 1024
 SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
@@ -52,9 +53,23 @@ def check_name(resource: Resource, meta: Obj) -> None:
     text = _name_fault(resource, name) if name else ""
     if text:
         causes.append(Cause("FieldValueInvalid", f'Invalid value: "{name}": {text}', "metadata.name"))
-    causes += metadata_causes(meta)
+    causes += metadata_causes(meta) + _finalizers(meta.get("finalizers") or [])
     if causes:
         raise invalid(resource.kind, resource.group, name, causes)
+
+
+def _finalizers(names: list[str]) -> list[Cause]:
+    """A finalizer is one of Kubernetes' own, or a name with a domain."""
+    causes = []
+    for number, name in enumerate(names):
+        text = "" if is_qualified(name) else KEY_TEXT
+        if not text and "/" not in name and name not in STANDARD_FINALIZERS:
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+        if text:
+            causes.append(
+                Cause("FieldValueInvalid", f'Invalid value: "{name}": {text}', f"metadata.finalizers[{number}]")
+            )
+    return causes
 
 
 def _required_name() -> Cause:

@@ -30,9 +30,18 @@ MOST_UPDATERS = 10
 ANCIENT = "ancient-changes"
 
 
-def created(obj: Obj, schema: Obj, manager: str, version: str, now: str) -> list[Obj]:
-    """The ``managedFields`` of a new object: its creator owns everything in it."""
-    return [_entry(manager, version, now, "", _owned(obj, {}, schema, "")[0])]
+def created(obj: Obj, schema: Obj, manager: str, version: str, now: str, empty: Obj) -> list[Obj]:
+    """The ``managedFields`` of a new object: its creator owns everything in it.
+
+    Args:
+        obj: the object.
+        schema: resolved schema of the kind.
+        manager: who creates it.
+        version: the apiVersion that it came in.
+        now: the time.
+        empty: an object of the kind with nothing set: what such an object always has is nobody's.
+    """
+    return [_entry(manager, version, now, "", _owned(obj, empty, schema, "")[0])]
 
 
 def updated(
@@ -128,12 +137,13 @@ def _differences(new: Any, old: Any, schema: Obj) -> tuple[Obj, Obj]:
         before = then.get(step)
         if before is not None and before[0] == value:
             continue
-        if not _divisible(value, sub) or (before is not None and not _divisible(before[0], sub)):
+        was = (before[0] if before else None) or type(value)()  # nothing, or empty
+        if not _divisible(value, sub) or (was and not _divisible(was, sub)):
             set_fields[step] = {}
             continue
-        below, gone = _differences(value, before[0] if before else type(value)(), sub)
+        below, gone = _differences(value, was, sub)
         if below or before is None:
-            if before is None and step.startswith("k:"):
+            if before is None:
                 below["."] = {}
             set_fields[step] = below
         if gone:

@@ -162,7 +162,13 @@ def strategic_merge(target: Any, patch: Any, schema: Obj) -> Any:
     if retained is not None:
         result = {k: v for k, v in result.items() if k in retained}
     for key, value in patch.items():
-        if key in ("$patch", "$retainKeys") or key.startswith("$setElementOrder/"):
+        if key in ("$patch", "$retainKeys"):
+            continue
+        if key.startswith("$setElementOrder/"):
+            field = key.partition("/")[2]
+            if field not in patch and isinstance(result.get(field), list):
+                merge_key = (child(schema, field) or {}).get("x-kubernetes-patch-merge-key")
+                result[field] = _ordered(result[field], value, result[field], merge_key)
             continue
         if key.startswith("$deleteFromPrimitiveList/"):
             field = key.partition("/")[2]
@@ -190,13 +196,15 @@ def _merge_field(old: Any, new: Any, schema: Obj, order: list[Any] | None) -> An
     merge_key = schema.get("x-kubernetes-patch-merge-key")
     old = old if isinstance(old, list) else []
     if not merge_key:
-        return [*old, *(v for v in new if v not in old)]
-    return _merge_list(old, new, str(merge_key), resolve(schema.get("items")), order)
-
-
-def _merge_list(old: list[Any], new: list[Any], key: str, items: Obj, order: list[Any] | None) -> list[Any]:
-    if any(isinstance(e, dict) and e == {"$patch": "replace"} for e in new):
+        merged = [*old, *(v for v in new if v not in old)]
+    elif any(isinstance(e, dict) and e == {"$patch": "replace"} for e in new):
         return [copy.deepcopy(e) for e in new if e != {"$patch": "replace"}]
+    else:
+        merged = _merge_list(old, new, str(merge_key), resolve(schema.get("items")))
+    return _ordered(merged, new if order is None else order, old, merge_key)
+
+
+def _merge_list(old: list[Any], new: list[Any], key: str, items: Obj) -> list[Any]:
     result = list(old)
     for element in new:
         if not isinstance(element, dict):
@@ -211,7 +219,25 @@ def _merge_list(old: list[Any], new: list[Any], key: str, items: Obj, order: lis
             result.append(strategic_merge({}, element, items))
         else:
             result[at] = strategic_merge(result[at], element, items)
-    if order:
-        rank = {e.get(key): n for n, e in enumerate(order)}
-        result.sort(key=lambda e: rank.get(e.get(key), len(rank)))
     return result
+
+
+def _ordered(merged: list[Any], first: Any, live: list[Any], key: str | None) -> list[Any]:
+    """A merged list in the server's order: what the patch names in the patch's order, everything else where it was.
+
+    An element of the live list comes before one of the patch only where the live list had them in that order; so a
+    new element comes first.
+    """
+
+    def name(element: Any) -> Any:
+        return element.get(key) if key and isinstance(element, dict) else element
+
+    wanted = [name(e) for e in first] if isinstance(first, list) else []
+    had = [name(e) for e in live]
+    named = sorted((e for e in merged if name(e) in wanted), key=lambda e: wanted.index(name(e)))
+    others = sorted((e for e in merged if name(e) not in wanted), key=lambda e: had.index(name(e)))
+    result: list[Any] = []
+    while named and others:
+        before = name(named[0]) in had and had.index(name(others[0])) < had.index(name(named[0]))
+        result.append((others if before else named).pop(0))
+    return [*result, *named, *others]

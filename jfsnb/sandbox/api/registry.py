@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jfsnb.sandbox.api import admission, clock, ownership, strategy, validate
 from jfsnb.sandbox.api.apply import apply
 from jfsnb.sandbox.api.bodies import decoded, only_given, stored_kind, take_namespace
-from jfsnb.sandbox.api.codec import Report, compiled, decode
+from jfsnb.sandbox.api.codec import Report, compiled, decode, empty
 from jfsnb.sandbox.api.defaults import apply_defaults
 from jfsnb.sandbox.api.names import check_name
 from jfsnb.sandbox.api.patch import json_patch, merge_patch, strategic_merge
@@ -108,8 +108,7 @@ class Registry:
         self._empty_status(resource, obj)
         admission.admit(self.store, target, obj)
         if managed is None:
-            schema, version = schema_of(*stored_kind(resource)), resource.group_version
-            managed = ownership.created(obj, schema, options.manager, version, obj["metadata"]["creationTimestamp"])
+            managed = _owned_by(resource, obj, options.manager)
         obj["metadata"]["managedFields"] = managed
         return Outcome(self._store(resource, obj, options.dry_run), code=201, warnings=warnings)
 
@@ -151,6 +150,9 @@ class Registry:
     # ---- update -----------------------------------------------------------------------------------------------
 
     def update(self, target: Target, body: Any, options: Options) -> Outcome:
+        missing = self.store.get(target.resource.storage, target.namespace, target.name) is None
+        if missing and target.resource.storage in strategy.CREATED_BY_UPDATE and not target.subresource:
+            return self._create_by_update(target, body, options)
         entry = self.get(target)
         new, warnings = decoded(target.resource, body, options)
         meta = new["metadata"]
@@ -169,6 +171,14 @@ class Registry:
                 f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {entry.uid}",
             )
         return self._replace(target, entry, new, options, warnings)
+
+    def _create_by_update(self, target: Target, body: Any, options: Options) -> Outcome:
+        meta = body.get("metadata") if isinstance(body, dict) else None
+        name = meta.get("name") if isinstance(meta, dict) else None
+        if name != target.name:
+            raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
+        body = {**body, "metadata": {k: v for k, v in meta.items() if k != "resourceVersion"}} if meta else body
+        return self.create(Target(target.resource, target.namespace), body, options)
 
     def _replace(
         self, target: Target, entry: Entry, new: Obj, options: Options, warnings: list[str], applied: bool = False
@@ -275,7 +285,9 @@ class Registry:
         for key, wanted in (("apiVersion", resource.group_version), ("kind", resource.kind)):
             if body.get(key) != wanted:
                 raise bad_request(f"invalid object type: {key} must be {wanted}")
-        applied, warnings = decoded(resource, body, options)
+        applied, unknown = decoded(resource, body, replace(options, field_validation="Warn"))
+        if unknown:
+            raise _undeclared(target, unknown[0])
         meta = applied["metadata"]
         take_namespace(target, meta)
         meta["name"] = meta.get("name") or target.name
@@ -293,9 +305,7 @@ class Registry:
         if "status" in resource.subresources and target.subresource != "status":
             applied.pop("status", None)
         if live is not None and not live["metadata"].get("managedFields"):
-            schema, since = schema_of(*stored_kind(resource)), live["metadata"]["creationTimestamp"]
-            owner = "before-first-apply"
-            live["metadata"]["managedFields"] = ownership.created(live, schema, owner, resource.group_version, since)
+            live["metadata"]["managedFields"] = _owned_by(resource, live, "before-first-apply")
         merged = apply(
             live,
             {"apiVersion": resource.group_version, **applied},
@@ -311,7 +321,7 @@ class Registry:
             return self.create(target, merged, options, managed)
         new, _ = decoded(resource, merged, options)
         new["metadata"]["managedFields"] = managed
-        return self._replace(target, entry, new, options, warnings, applied=True)
+        return self._replace(target, entry, new, options, [], applied=True)
 
     # ---- delete -----------------------------------------------------------------------------------------------
 
@@ -338,6 +348,20 @@ class Registry:
         if resource.storage in strategy.RETURNS_DELETED:
             return Outcome(final)
         return Outcome(final, success(resource.plural, resource.group, target.name, meta["uid"]))
+
+
+def _owned_by(resource: Resource, obj: Obj, manager: str) -> list[Obj]:
+    """The managedFields of an object that one manager made."""
+    kind, since = stored_kind(resource), obj["metadata"]["creationTimestamp"]
+    nothing = empty(compiled(schema_name(*kind)))
+    return ownership.created(obj, schema_of(*kind), manager, resource.group_version, since, nothing)
+
+
+def _undeclared(target: Target, unknown: str) -> Failure:
+    resource, path = target.resource, unknown.partition('"')[2].rstrip('"')
+    kind = f"{resource.group}/{resource.version}, Kind={resource.kind}"
+    what = f"({target.namespace}/{target.name}; {kind})"
+    return bad_request(f"failed to create typed patch object {what}: .{path}: field not declared in schema")
 
 
 def _set_managed(meta: Obj, entries: list[Obj]) -> None:

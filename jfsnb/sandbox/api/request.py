@@ -61,6 +61,7 @@ class Options:
         field_validation: ``Ignore``, ``Warn`` or ``Strict``.
         force: take fields from other managers in an apply.
         client: the program that writes.
+        duplicates: what is to be said of fields that came twice.
     """
 
     dry_run: bool = False
@@ -68,6 +69,7 @@ class Options:
     field_validation: str = "Warn"
     force: bool = False
     client: str = "unknown"
+    duplicates: tuple[str, ...] = ()
 
     @property
     def manager(self) -> str:

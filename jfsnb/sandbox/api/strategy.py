@@ -37,6 +37,18 @@ SYSTEM = (
     "managedFields",
     "resourceVersion",
 )
+#: A PUT of one of these creates it, when there is none.
+CREATED_BY_UPDATE = {
+    "/endpoints",
+    "/limitranges",
+    "/services",
+    "events",
+    "coordination.k8s.io/leases",
+    "rbac.authorization.k8s.io/clusterrolebindings",
+    "rbac.authorization.k8s.io/clusterroles",
+    "rbac.authorization.k8s.io/rolebindings",
+    "rbac.authorization.k8s.io/roles",
+}
 #: Deleting one of these answers with the object instead of a Status.
 RETURNS_DELETED = {
     "/pods",

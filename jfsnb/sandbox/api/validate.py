@@ -24,6 +24,12 @@ DATA_KEY_TEXT = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
     "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
+NEEDED_KEYS = {
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
 NO_SOURCE = {
     "accessModes",
     "capacity",
@@ -145,19 +151,54 @@ def _data(obj: Obj) -> list[Cause]:
     causes, size = [], 0
     for field in ("data", "binaryData"):
         for key, text in (obj.get(field) or {}).items():
-            if not DATA_KEY.match(key) or key in (".", ".."):
-                causes.append(wrong(f"{field}[{key}]", key, DATA_KEY_TEXT))
+            fault = _key_fault(key)
+            if not fault and field == "binaryData" and key in (obj.get("data") or {}):
+                fault = "duplicate of key present in data"
+            if fault:
+                causes.append(wrong(f"{field}[{key}]", key, fault))
             size += len(text)
     if size > LARGEST_DATA:
         causes.append(Cause("FieldValueTooLong", f"Too long: may not be more than {LARGEST_DATA} bytes", "[]"))
     return causes
 
 
+def _key_fault(key: str) -> str:
+    if len(key) > 253:
+        return "must be no more than 253 bytes"
+    if not DATA_KEY.match(key):
+        return DATA_KEY_TEXT
+    if key == ".":
+        return "must not be '.'"
+    return "must not start with '..'" if key.startswith("..") else ""
+
+
+def _secret(obj: Obj) -> list[Cause]:
+    causes = _data(obj)
+    field = NEEDED_KEYS.get(obj.get("type", ""))
+    data = obj.get("data") or {}
+    for key in field or ():
+        if key not in data:
+            causes.append(required(f"data[{key}]"))
+    return causes
+
+
 def _service(obj: Obj) -> list[Cause]:
     spec = obj.get("spec") or {}
-    if not spec.get("ports") and spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None":
+    ports = spec.get("ports") or []
+    if not ports and spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None":
         return [required("spec.ports")]
-    return []
+    causes = []
+    for number, port in enumerate(ports):
+        if len(ports) > 1 and not port.get("name"):
+            causes.append(required(f"spec.ports[{number}].name"))
+        if not 0 < port.get("port", 0) < 65536:
+            text = "must be between 1 and 65535, inclusive"
+            causes.append(
+                Cause(
+                    "FieldValueInvalid", f"Invalid value: {port.get('port', 0)}: {text}", f"spec.ports[{number}].port"
+                )
+            )
+    return causes
 
 
 RULES: dict[str, Callable[[Obj], list[Cause]]] = {
@@ -165,7 +206,7 @@ RULES: dict[str, Callable[[Obj], list[Cause]]] = {
     "/persistentvolumeclaims": _claim,
     "/persistentvolumes": _volume,
     "/configmaps": _data,
-    "/secrets": _data,
+    "/secrets": _secret,
     "/services": _service,
     "apps/daemonsets": _workload,
     "apps/deployments": _workload,
@@ -279,6 +320,14 @@ def _role_change(new: Obj, old: Obj) -> list[Cause]:
     return [Cause("FieldValueInvalid", f"Invalid value: {_json(new.get('roleRef'))}: cannot change roleRef", "roleRef")]
 
 
+def _service_change(new: Obj, old: Obj) -> list[Cause]:
+    kept, asked = old["spec"].get("clusterIP"), new["spec"].get("clusterIP")
+    if not kept or asked == kept or "ExternalName" in (old["spec"].get("type"), new["spec"].get("type")):
+        return []
+    text = f"Invalid value: {_json([asked] if asked else [])}: may not change once set"
+    return [Cause("FieldValueInvalid", text, "spec.clusterIPs[0]")]
+
+
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
@@ -287,6 +336,7 @@ CHANGES: dict[str, Callable[[Obj, Obj], list[Cause]]] = {
     "/pods": _pod_change,
     "/configmaps": _data_change,
     "/secrets": _secret_change,
+    "/services": _service_change,
     "/persistentvolumeclaims": _claim_change,
     "/persistentvolumes": _volume_change,
     "apps/daemonsets": _selector_change,
