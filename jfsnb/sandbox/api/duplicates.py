@@ -21,11 +21,11 @@ def duplicate_fields(raw: bytes, body: Any) -> list[str]:
         raw: the JSON text.
         body: what it was parsed to.
     """
-    if raw.count(b'"') == orjson.dumps(body).count(b'"'):  # nothing was lost: the usual case, and the cheap one
-        return []
     try:
+        if raw.count(b'"') == orjson.dumps(body).count(b'"'):  # nothing was lost: the usual case, and the cheap one
+            return []
         parsed = json.loads(raw, object_pairs_hook=_pairs)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, orjson.JSONEncodeError):
         return []  # whoever reads it next will say so
     found: list[str] = []
     _collect(parsed, "", found)
