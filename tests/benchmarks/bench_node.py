@@ -84,7 +84,7 @@ async def _mount_pods(runtime: Runtime, images: ImageStore, rounds: int) -> None
 
     async def mounted(image: str, number: int) -> float:
         name = f"m{number}-{image[-7:]}"
-        argv = ("sh", "-c", f"exec mount.juicefs {META} /jfs/{name}")
+        argv = ("sh", "-c", f"JFS_FOREGROUND=1 exec mount.juicefs {META} /jfs/{name}")
         spec = ContainerSpec(name, name, images.find(image), argv, {}, privileged=True, mounts=mounts)
         begun = time.perf_counter()
         process = await runtime.run(spec, lambda stream, data: None)

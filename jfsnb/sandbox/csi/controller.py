@@ -18,6 +18,8 @@ from jfsnb.sandbox.csi.mount_controller import MountController
 from jfsnb.sandbox.csi.provisioner import Provisioner
 from jfsnb.sandbox.csi.resizer import Resizer
 from jfsnb.sandbox.csi.server import listen, load_config, options, until_stopped
+from jfsnb.sandbox.csi.settings import Host
+from jfsnb.sandbox.csi.volumes import Volumes
 
 log = Logger("main")
 
@@ -29,10 +31,13 @@ async def serve(endpoint: str, config: ConfigFile, provision: bool) -> None:
         provision: run the built-in provisioner (``--provisioner=true``, Helm's default).
     """
     async with ApiClient.in_cluster() as api:
-        cluster = Cluster(api, os.environ["JUICEFS_MOUNT_NAMESPACE"])
+        env = dict(os.environ)
+        cluster = Cluster(api, env["JUICEFS_MOUNT_NAMESPACE"])
+        pod = await cluster.pod(cluster.namespace, env["POD_NAME"]) or {}
+        volumes = Volumes(cluster, config, Host("", cluster.namespace, pod, env))
         services: dict[str, object] = {
             "csi.v1.Identity": IdentityService(),
-            "csi.v1.Controller": ControllerService(cluster),
+            "csi.v1.Controller": ControllerService(cluster, volumes),
         }
         server = await listen(endpoint, services)
         log.info("Listening for connection on address", address=endpoint, version=VERSION)
@@ -40,7 +45,7 @@ async def serve(endpoint: str, config: ConfigFile, provision: bool) -> None:
             work: list[Coroutine[Any, Any, None]] = [config.follow(), MountController(cluster).run()]
             if provision:
                 stub = proto.stub(channel, "csi.v1.Controller")
-                provisioner = Provisioner(cluster, stub)
+                provisioner = Provisioner(cluster, stub, volumes)
                 Resizer(cluster, provisioner.claims, stub)
                 work.append(provisioner.run())
             await until_stopped(work, [server])

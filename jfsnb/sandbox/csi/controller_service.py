@@ -10,13 +10,18 @@ from typing import Any
 
 import grpc
 
-from jfsnb.sandbox.csi import directories, proto
+from jfsnb.sandbox.client import ApiError
+from jfsnb.sandbox.csi import proto
 from jfsnb.sandbox.csi.capabilities import Mode, are_supported
 from jfsnb.sandbox.csi.cluster import Cluster
+from jfsnb.sandbox.csi.job_runner import JobFailed
+from jfsnb.sandbox.csi.juicefs import ClientError
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node_service import required
 from jfsnb.sandbox.csi.proto import CsiError
+from jfsnb.sandbox.csi.settings import SettingsError
 from jfsnb.sandbox.csi.snapshots import Snapshots
+from jfsnb.sandbox.csi.volumes import Volumes
 
 log = Logger("controller")
 Code = grpc.StatusCode
@@ -30,10 +35,11 @@ class ControllerService:
 
     Args:
         cluster: to know volumes that were made before this process, or by hand; None without a cluster.
+        volumes: to remove and to limit them; None without a cluster.
     """
 
-    def __init__(self, cluster: Cluster | None) -> None:
-        self.cluster = cluster
+    def __init__(self, cluster: Cluster | None, volumes: Volumes | None = None) -> None:
+        self.cluster, self.volumes = cluster, volumes
         self._sizes: dict[str, int] = {}
         self._snapshots = Snapshots()
 
@@ -71,10 +77,10 @@ class ControllerService:
     async def DeleteVolume(self, request: Any) -> Any:
         required(request.volume_id, "Volume ID not provided")
         volume_id, secrets = request.volume_id, dict(request.secrets)
-        if DYNAMIC.match(volume_id) and secrets:
+        if DYNAMIC.match(volume_id) and secrets and self.volumes is not None:
             try:
-                await directories.remove(secrets, volume_id)
-            except directories.FileSystemFailed as error:
+                await self.volumes.remove(volume_id, secrets)
+            except (JobFailed, SettingsError, ApiError) as error:
                 raise CsiError(Code.INTERNAL, f"Could not delVol in juicefs: {error}") from error
         self._sizes.pop(volume_id, None)
         return proto.DeleteVolumeResponse()
@@ -93,12 +99,19 @@ class ControllerService:
         return proto.ValidateVolumeCapabilitiesResponse(confirmed=confirmed)
 
     async def ControllerExpandVolume(self, request: Any) -> Any:
-        """A volume's size is a quota, and clients before 1.0 have none: the new size is accepted and not enforced."""
+        """A volume's size is a quota; clients before 1.1 have none: the new size is accepted and not enforced."""
+        if self.volumes is not None and not self.volumes.sets_quota:
+            raise CsiError(Code.INVALID_ARGUMENT, "EnableSetQuota is false in config, skipping set quota")
         required(request.volume_id, "Volume ID not provided")
         required(request.HasField("capacity_range"), "Capacity range not provided")
         size = _size(request.capacity_range)
         if self.cluster is not None or request.volume_id in self._sizes:
             await self._check_exists(request.volume_id)
+        if self.volumes is not None:
+            try:
+                await self.volumes.limit(request.volume_id, dict(request.secrets), size)
+            except (ClientError, SettingsError) as error:
+                raise CsiError(Code.INTERNAL, f"Could not set quota: {error}") from error
         self._sizes[request.volume_id] = size
         log.info("volume expanded", volumeId=request.volume_id, capacity=size)
         return proto.ControllerExpandVolumeResponse(capacity_bytes=size, node_expansion_required=False)

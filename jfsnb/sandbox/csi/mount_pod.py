@@ -110,11 +110,12 @@ def _expanded(settings: Mapping[str, Any], patch: Mapping[str, Any], who: Identi
 def ordered(options: Sequence[str], configured: Sequence[str]) -> list[str]:
     """Options of the ConfigMap in its order, then the others by the alphabet (§1.6)."""
     keys = [o.partition("=")[0].strip() for o in configured]
-    first = sorted((o for o in options if _key(o) in keys), key=lambda o: keys.index(_key(o)))
-    return first + sorted(o for o in options if _key(o) not in keys)
+    first = sorted((o for o in options if option_key(o) in keys), key=lambda o: keys.index(option_key(o)))
+    return first + sorted(o for o in options if option_key(o) not in keys)
 
 
-def _key(option: str) -> str:
+def option_key(option: str) -> str:
+    """``subdir`` of ``subdir=/a``."""
     return option.partition("=")[0]
 
 
@@ -190,13 +191,13 @@ def _init_line(settings: Mapping[str, Any]) -> str:
 def _command_options(settings: Mapping[str, Any], sharing: bool) -> list[str]:
     options = list(settings["Options"])
     if settings["SubPath"] and not sharing:
-        own = [o.partition("=")[2] for o in options if _key(o) == "subdir"]
-        options = [o for o in options if _key(o) != "subdir"]
+        own = [o.partition("=")[2] for o in options if option_key(o) == "subdir"]
+        options = [o for o in options if option_key(o) != "subdir"]
         options.append(f"subdir={posixpath.join(*own[-1:], settings['SubPath'])}")
     if not settings["IsCe"]:
         rsa = ["rsa-key=/root/.rsa/rsa-key.pem"] if settings["encrypt_rsa_key"] else []
         return ["foreground", "no-update", *rsa, *options]
-    if not any(_key(o) == "metrics" for o in options):
+    if not any(option_key(o) == "metrics" for o in options):
         options.append(f"metrics=0.0.0.0:{0 if settings['Attr']['HostNetwork'] else DEFAULT_METRICS_PORT}")
     return options
 
@@ -217,7 +218,7 @@ def _environment(settings: Json, passes_fuse: bool) -> list[Json]:
 def _ports(settings: Json) -> list[Json]:
     if not settings["IsCe"] or settings["Attr"]["HostNetwork"]:
         return []
-    given = [o.rpartition(":")[2] for o in settings["Options"] if _key(o) == "metrics"]
+    given = [o.rpartition(":")[2] for o in settings["Options"] if option_key(o) == "metrics"]
     port = int(given[-1]) if given and given[-1].isdigit() else DEFAULT_METRICS_PORT
     return [{"name": "metrics", "containerPort": port}]
 

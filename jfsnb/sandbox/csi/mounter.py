@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jfsnb.driver import names
+from jfsnb.driver import names, quantity
 from jfsnb.driver.config import merge
 from jfsnb.driver.mountpods import MountPod, would_reuse
 from jfsnb.driver.settings import mount_options, volume_context
@@ -19,9 +19,11 @@ from jfsnb.sandbox.client import Obj
 from jfsnb.sandbox.csi import mounts
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
 from jfsnb.sandbox.csi.config_file import ConfigFile
-from jfsnb.sandbox.csi.juicefs import file_system_uuid, masked
+from jfsnb.sandbox.csi.job import volume_directory
+from jfsnb.sandbox.csi.juicefs import ClientError, file_system_uuid, masked
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.mount_pod import Identity, build, placed_by_selector
+from jfsnb.sandbox.csi.quota import QUOTA_SET, set_quota
 from jfsnb.sandbox.csi.recreate import random_suffix
 from jfsnb.sandbox.csi.settings import Host, Json, Volume, secret_data, settings_of
 from jfsnb.sandbox.csi.sharing import Sharing
@@ -49,13 +51,19 @@ class Publication:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a publication comes to: settings, patch, hash."""
+    """What a publication comes to: settings, patch, hash.
+
+    Args:
+        share_mode: empty when not shared. owner: of the driver-made Secret.
+        capacity: bytes for the volume's quota; 0 when there is nothing for the node to limit.
+    """
 
     settings: Json
     patch: Mapping[str, Any]
     settings_hash: str
     share_mode: str
     owner: Obj | None
+    capacity: int = 0
 
 
 class Mounter:
@@ -75,6 +83,7 @@ class Mounter:
         self.cluster, self.config, self.host, self.watch, self.patience = cluster, config, host, watch, patience
         self.sharing = Sharing(cluster, host)
         self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def mount(self, wanted: Publication) -> str:
         """Have a Mount Pod serve the volume; returns the directory to bind to the target.
@@ -95,7 +104,12 @@ class Mounter:
         await self._wait_ready(plan, pod)
         if not plan.settings["UUID"]:
             await self._record_uuid(plan, pod.name)
-        return await self.directory(pod.command.mount_path, plan.settings["SubPath"], bool(plan.share_mode))
+        directory = await self.directory(pod.command.mount_path, plan.settings["SubPath"], bool(plan.share_mode))
+        if plan.capacity and plan.settings["IsCe"]:
+            task = asyncio.ensure_future(self._limit(plan))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return directory
 
     # ---------------------------------------------------------------- what is wanted
 
@@ -126,7 +140,25 @@ class Mounter:
             probe.cancel()
         settings = settings_of(volume, self.host, patch)
         log.info("Format/Auth command", cmd=settings["FormatCmd"])
-        return Plan(settings, patch, settings_hash(settings), share_mode, owner or pv)
+        capacity = self._capacity(context, pv)
+        return Plan(settings, patch, settings_hash(settings), share_mode, owner or pv, capacity)
+
+    def _capacity(self, context: Mapping[str, str], pv: Obj | None) -> int:
+        """Bytes for the quota that the node sets, unless the controller has (§4.2 step 11)."""
+        text = context.get("capacity", "")
+        if not text or QUOTA_SET in context or not self.config.current.switches.get("enableSetQuota", True):
+            return 0
+        if not text.isdigit():
+            raise MountFailed(f"invalid capacity {text}")
+        now = ((pv or {}).get("spec") or {}).get("capacity", {}).get("storage")
+        return int(quantity.parse(str(now))) if now else int(text)
+
+    async def _limit(self, plan: Plan) -> None:
+        """Set the volume's quota; nobody waits for it."""
+        try:
+            await set_quota(plan.settings["metaurl"], volume_directory(plan.settings), plan.capacity)
+        except (ClientError, OSError) as error:
+            log.error(error, "set quota failed", volumeId=plan.settings["VolumeId"])
 
     async def _uuid(self, secrets: Mapping[str, str]) -> str:
         metaurl = secrets.get("metaurl", "").strip()

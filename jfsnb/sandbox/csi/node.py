@@ -18,6 +18,7 @@ from jfsnb.sandbox.csi.node_service import NodeService
 from jfsnb.sandbox.csi.reconciler import Reconciler
 from jfsnb.sandbox.csi.server import listen, load_config, options, socket_path, until_stopped
 from jfsnb.sandbox.csi.settings import Host
+from jfsnb.sandbox.csi.volumes import Volumes
 
 log = Logger("main")
 REGISTRATION_SOCKET = f"unix:/registration/{DRIVER}-reg.sock"
@@ -42,7 +43,7 @@ async def serve(endpoint: str, node: str, config: ConfigFile) -> None:
         identity = IdentityService(cluster.mount_pods.synced.is_set)
         services: dict[str, object] = {
             "csi.v1.Identity": identity,
-            "csi.v1.Controller": ControllerService(cluster),
+            "csi.v1.Controller": ControllerService(cluster, Volumes(cluster, config, host)),
             "csi.v1.Node": NodeService(node, mounter, reconciler.releaser, kubelet_root(pod)),
         }
         servers = [await listen(endpoint, services)]

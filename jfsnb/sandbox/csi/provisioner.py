@@ -17,8 +17,10 @@ from jfsnb.driver import names
 from jfsnb.sandbox.client import ApiClient, ApiError, EventRecorder, Informer, Obj
 from jfsnb.sandbox.csi import proto
 from jfsnb.sandbox.csi.cluster import Cluster, is_recorded
+from jfsnb.sandbox.csi.juicefs import ClientError
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.provisioned_volume import (
+    EXPAND,
     FINALIZER,
     PROVISION,
     PROVISIONED_BY,
@@ -29,6 +31,9 @@ from jfsnb.sandbox.csi.provisioned_volume import (
     secret_reference,
     volume_of,
 )
+from jfsnb.sandbox.csi.quota import QUOTA_SET, can_create
+from jfsnb.sandbox.csi.settings import SettingsError
+from jfsnb.sandbox.csi.volumes import Volumes
 from jfsnb.sandbox.csi.wakeups import Wakeups
 
 log = Logger("provisioner")
@@ -37,6 +42,7 @@ STORAGE_PROVISIONER = "volume.kubernetes.io/storage-provisioner"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 RETRY_SECONDS = 5
 CALL_SECONDS = 60
+
 MODES = {
     "ReadWriteOnce": "SINGLE_NODE_WRITER",
     "ReadWriteOncePod": "SINGLE_NODE_WRITER",
@@ -47,10 +53,14 @@ MODES = {
 
 
 class Provisioner:
-    """Watches claims and PVs; calls ``controller`` (a stub of csi.v1.Controller)."""
+    """Watches claims and PVs; calls ``controller`` (a stub of csi.v1.Controller).
 
-    def __init__(self, cluster: Cluster, controller: Any) -> None:
-        self.cluster, self.controller = cluster, controller
+    Args:
+        volumes: to limit a volume's size before its first mount.
+    """
+
+    def __init__(self, cluster: Cluster, controller: Any, volumes: Volumes) -> None:
+        self.cluster, self.controller, self.limiter = cluster, controller, volumes
         self.api: ApiClient = cluster.api
         self.events = EventRecorder(cluster.api, f"{names.DRIVER}_juicefs-csi-controller-0")
         self.claims = Informer(self.api, "/api/v1/persistentvolumeclaims")
@@ -118,11 +128,30 @@ class Provisioner:
         await self.controller.CreateVolume(request, timeout=CALL_SECONDS)
         if parameters.get("secretFinalizer") == "true" and storage_class.get("reclaimPolicy") != "Retain":
             await self._hold_secret(secret_reference(parameters, PROVISION))
+        limited = await self._limits_early(parameters)
+        if limited:
+            parameters[QUOTA_SET] = "true"
+        pv = volume_of(storage_class, pvc, node, parameters)
         try:
-            await self.api.create("/api/v1/persistentvolumes", volume_of(storage_class, pvc, node, parameters))
+            await self.api.create("/api/v1/persistentvolumes", pv)
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
+        if limited:
+            self._later = asyncio.ensure_future(self._limit(pv, limited, requested_bytes(pvc)))
+
+    async def _limits_early(self, parameters: dict[str, str]) -> dict[str, str]:
+        """The expansion Secret, when the quota is to be set now and the client can set it on a directory to come."""
+        reference = secret_reference(parameters, EXPAND)
+        if reference is None or not self.limiter.sets_quota_early or not await can_create():
+            return {}
+        return await self.cluster.secret(reference["namespace"], reference["name"]) or {}
+
+    async def _limit(self, pv: Obj, secrets: dict[str, str], capacity: int) -> None:
+        try:
+            await self.limiter.limit(pv["metadata"]["name"], secrets, capacity, pv)
+        except (ClientError, SettingsError, OSError) as error:
+            log.error(error, "set quota in provisioner error", pv=pv["metadata"]["name"])
 
     async def _secrets(self, reference: dict[str, str] | None) -> dict[str, str]:
         if reference is None:

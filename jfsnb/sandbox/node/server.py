@@ -113,7 +113,7 @@ class KubeletServer:
         return web.Response(body=orjson.dumps(body), content_type="application/json")
 
     async def _stats(self, _request: web.Request) -> web.Response:
-        body = summary(self._kubelet.context.name, self._kubelet.workers.values())
+        body = await summary(self._kubelet.context.name, self._kubelet.workers.values())
         return web.Response(body=orjson.dumps(body), content_type="application/json")
 
     def _pod(self, request: web.Request) -> PodWorker:

@@ -4,7 +4,6 @@ import base64
 
 import pytest
 import yaml
-from kubernetes.client.rest import ApiException
 
 from jfsnb.driver.csi_trace import parse_trace
 from jfsnb.driver.names import reference_key, references
@@ -199,44 +198,3 @@ def test_a_delete_delay_keeps_an_unused_mount_pod_for_its_next_user(world):
     waiting = world.until_pod(mount_pod.name, lambda p: "juicefs-delete-at" in p.metadata.annotations)
     assert not waiting.metadata.deletion_timestamp
     world.gone(mount_pod.name)
-
-
-def test_a_volume_is_provisioned_used_and_removed(world):
-    parameters = world.storage.read_storage_class("juicefs-sc").parameters
-    body = {
-        "metadata": {"name": "app-class"},
-        "provisioner": "csi.juicefs.com",
-        "reclaimPolicy": "Delete",
-        "allowVolumeExpansion": True,
-        "parameters": parameters,
-    }
-    world.storage.create_storage_class(body)
-    claim = {
-        "metadata": {"name": "app-claim"},
-        "spec": {
-            "storageClassName": "app-class",
-            "accessModes": ["ReadWriteMany"],
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }
-    try:
-        world.core.create_namespaced_persistent_volume_claim(NAMESPACE, claim)
-        world.app("app-own", "echo content > /data/mine; while :; do sleep 1; done", claim="app-claim")
-        app = world.running("app-own")
-        (mount_pod,) = world.serving(app)
-        volume = world.volume_of(app)
-        assert volume.startswith("pvc-")
-        assert mount_pod.unique_id == volume
-        world.eventually("app-own", "cat /data/mine", "content")
-        world.app("app-all")
-        world.running("app-all")
-        assert world.exec("app-all", f"cat /data/{volume}/mine").strip() == "content"
-        assert "mine" not in world.exec("app-all", "ls /data").split()
-        world.delete("app-own")
-        world.gone(mount_pod.name)
-        world.core.delete_namespaced_persistent_volume_claim("app-claim", NAMESPACE)
-        world.eventually("app-all", f"test -e /data/{volume} || echo gone", "gone")
-    finally:
-        world.storage.delete_storage_class("app-class")
-    with pytest.raises(ApiException):
-        world.core.read_namespaced_persistent_volume_claim("app-claim", NAMESPACE)

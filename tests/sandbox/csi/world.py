@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import yaml
@@ -28,22 +29,34 @@ class World:
     # ---- app Pods
 
     def app(
-        self, name, script="while :; do sleep 1; done", claim="songlin-test-pvc", propagation="HostToContainer", **extra
+        self,
+        name,
+        script="while :; do sleep 1; done",
+        claim="songlin-test-pvc",
+        propagation="HostToContainer",
+        node=NODE,
+        volumes=None,
+        mounts=None,
+        **extra,
     ):
-        """Create an app Pod with the volume at /data; a second volumeMount comes from ``extra``."""
+        """Create an app Pod with the claim's volume (``data``) at /data.
+
+        ``extra`` goes into its volumeMount, ``mounts`` stand in for it, ``volumes`` are more claims by volume name.
+        """
         mount = {"name": "data", "mountPath": "/data", "mountPropagation": propagation, **extra}
+        claims = {"data": claim, **(volumes or {})}
         spec = {
             "terminationGracePeriodSeconds": 0,
-            "nodeName": NODE,
+            "nodeName": node,
             "containers": [
                 {
                     "name": "app",
                     "image": "local/debian:bookworm",
                     "command": ["sh", "-c", script],
-                    "volumeMounts": [mount],
+                    "volumeMounts": mounts or [mount],
                 }
             ],
-            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}],
+            "volumes": [{"name": v, "persistentVolumeClaim": {"claimName": c}} for v, c in claims.items()],
         }
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
         return self.core.create_namespaced_pod(NAMESPACE, body)
@@ -158,19 +171,25 @@ class World:
     def config(self):
         return self.core.read_namespaced_config_map("juicefs-csi-driver-config", NAMESPACE).data["config.yaml"]
 
-    def configure(self, text, line="config file updated, reload config"):
-        """Put another config.yaml in place and wait until the node's driver says so."""
-        before = self.csi_log().count(line)
+    def configure(self, text, line="config file updated, reload config", pods=()):
+        """Put another config.yaml in place and wait until the node's driver (or other Pods of it) says so."""
+        before = {pod: self.csi_log(pod).count(line) for pod in pods or [self.csi_node()]}
         self.core.patch_namespaced_config_map("juicefs-csi-driver-config", NAMESPACE, {"data": {"config.yaml": text}})
-        note = {"metadata": {"annotations": {"updatedAt": str(hash(text))}}}
-        self.core.patch_namespaced_pod(self.csi_node(), NAMESPACE, note)
-        follow = watch.Watch().stream(
-            self.core.read_namespaced_pod_log, self.csi_node(), NAMESPACE, _request_timeout=SECONDS
-        )
-        count = 0
-        for text_line in follow:
-            count += line in text_line
-            if count > before:
+        for pod, count in before.items():
+            self.sync(pod)
+            self.until_logged(pod, line, count + 1)
+
+    def sync(self, pod):
+        """Have the kubelet bring a Pod's mounted ConfigMaps up to date now."""
+        note = {"metadata": {"annotations": {"updatedAt": str(time.time_ns())}}}
+        self.core.patch_namespaced_pod(pod, NAMESPACE, note)
+
+    def until_logged(self, pod, line, times=1):
+        """Follow a driver Pod's log until a line has come so many times."""
+        read, count = self.core.read_namespaced_pod_log, 0
+        for text in watch.Watch().stream(read, pod, NAMESPACE, _request_timeout=SECONDS):
+            count += line in text
+            if count >= times:
                 return
         raise AssertionError(f"never logged: {line}")
 
@@ -192,6 +211,19 @@ class World:
             "asyncio.run(main())"
         )
         return self.exec(self.csi_node(), f'python -c "{program}" 2>&1')
+
+    # ---- nodes
+
+    def volume_stats(self, pod, node=NODE):
+        """What the kubelet says of a Pod's volumes in /stats/summary."""
+        status = self.core.read_node(node).status
+        host = next(a.address for a in status.addresses if a.type == "InternalIP")
+        port = status.daemon_endpoints.kubelet_endpoint.port
+        kubelet = f"https://{host}:{port}/stats/summary"
+        headers = {"Authorization": self.raw.configuration.get_api_key_with_prefix("BearerToken")}
+        answer = self.raw.rest_client.pool_manager.request("GET", kubelet, headers=headers).json()
+        (found,) = [p for p in answer["pods"] if p["podRef"]["name"] == pod]
+        return [v for v in found.get("volume") or () if "pvcRef" in v]
 
     # ---- events
 

@@ -18,6 +18,7 @@ STORE = BindMount("/var/lib/jfsnb-store", "/var/lib/jfsnb-store")
 COMMAND = (
     f"mkdir -p /var/lib/jfsnb-store/meta\n"
     f"/usr/local/bin/juicefs format --storage=file --bucket=/var/lib/jfsnb-store/objects/ {META} myfs\n"
+    "export JFS_FOREGROUND=1\n"
     f"exec /bin/mount.juicefs {META} /jfs/songlin-test-pv-abcdef -o metrics=0.0.0.0:9567,cache-size=10G,open-cache=300"
 )
 

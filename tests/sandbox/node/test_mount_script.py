@@ -16,7 +16,7 @@ def told(on_node, tmp_path, monkeypatch):
     """What the client is told, and what the script says, for one command line."""
     monkeypatch.setenv("JFSNB_CACHE", str(tmp_path / "cache"))
 
-    def run(*words, hosts="", version="0.14.2"):
+    def run(*words, hosts="", version="0.14.2", foreground="1"):
         (tmp_path / "juicefs").write_text(CLIENT.replace("0.14.2", version))
         (tmp_path / "juicefs").chmod(0o755)
         result = []
@@ -27,7 +27,8 @@ def told(on_node, tmp_path, monkeypatch):
             if hosts:
                 (node.runtime.node_root / "srv/hosts").write_text(hosts)
                 mounts = (BindMount("/srv/hosts", "/etc/hosts"),)
-            process, output = await node.start("mount.juicefs", *words, image="juicedata/mount:stand-in", mounts=mounts)
+            more = {"image": "juicedata/mount:stand-in", "mounts": mounts, "env": {"JFS_FOREGROUND": foreground}}
+            process, output = await node.start("mount.juicefs", *words, **more)
             assert await process.exited == 0, output.text()
             result.extend((output.text("stdout").splitlines(), output.text("stderr").splitlines()))
 
@@ -75,6 +76,14 @@ def test_unknown_options_are_named_and_dropped(told):
 def test_metrics_are_served_on_the_pod_s_own_address(told, asked, hosts, used):
     words, _ = told("m", "/v", "-o", f"metrics={asked}", hosts=hosts)
     assert words[words.index("--metrics") + 1] == used
+
+
+@pytest.mark.parametrize(
+    ("options", "foreground", "background"), [("ro", "", True), ("ro,foreground", "", False), ("ro", "1", False)]
+)
+def test_it_goes_into_the_background_unless_told_otherwise(told, options, foreground, background):
+    words, _ = told("m", "/v", "-o", options, foreground=foreground)
+    assert ("--background" in words) is background
 
 
 def test_version(told):

@@ -40,17 +40,33 @@ async def _measure(worker: PodWorker) -> None:
         except (grpc.RpcError, VolumeError, OSError):
             worker.volume_stats.pop(source.volume, None)
             continue
-        stats: Obj = {"time": stamp(), "name": source.volume}
+        stats: Obj = {"time": stamp(), "name": source.volume, **_claim(worker.obj, source.volume)}
         for usage in answer.usage:
             values = zip(UNITS.get(usage.unit, ()), (usage.available, usage.total, usage.used), strict=False)
             stats |= dict(values)
         worker.volume_stats[source.volume] = stats
 
 
-def summary(node: str, workers: Iterable[PodWorker]) -> Obj:
-    """The body of ``/stats/summary``: volumes only, as there are no cgroups that count CPU and memory."""
-    pods = []
-    for worker in workers:
+def _claim(pod: Obj, volume: str) -> Obj:
+    """The claim behind a Pod's volume, as ``pvcRef``."""
+    found = next(v for v in pod["spec"]["volumes"] if v["name"] == volume)
+    if "persistentVolumeClaim" in found:
+        name = found["persistentVolumeClaim"]["claimName"]
+    elif "ephemeral" in found:
+        name = f"{pod['metadata']['name']}-{volume}"
+    else:
+        return {}
+    return {"pvcRef": {"name": name, "namespace": pod["metadata"]["namespace"]}}
+
+
+async def summary(node: str, workers: Iterable[PodWorker]) -> Obj:
+    """The body of ``/stats/summary``: volumes only, as there are no cgroups that count CPU and memory.
+
+    Volumes of Pods that are younger than the last measuring are measured now.
+    """
+    pods, known = [], list(workers)
+    await asyncio.gather(*(_measure(w) for w in known if not w.over and not w.volume_stats))
+    for worker in known:
         meta = worker.obj["metadata"]
         reference = {"name": meta["name"], "namespace": meta["namespace"], "uid": worker.uid}
         pods.append({"podRef": reference, "volume": list(worker.volume_stats.values())})
