@@ -50,9 +50,11 @@ def note_of(
 
 
 def read_note(note: str) -> Obj:
-    """The same, with ``before`` unpacked."""
+    """The same, with ``before`` unpacked; ``restored`` is true once only the hurried Pods are left to see to."""
     data: Obj = json.loads(note)
-    return data | {"before": zlib.decompress(base64.b64decode(data["before"])).decode()}
+    return (
+        data if data.get("restored") else data | {"before": zlib.decompress(base64.b64decode(data["before"])).decode()}
+    )
 
 
 def patch(cluster: Cluster, config_map: Obj, edit: Edit, key: str, note: str, *, dry_run: bool = False) -> Obj:
@@ -73,6 +75,8 @@ def text_of(config_map: Obj) -> str:
 
 def restore(cluster: Cluster, namespace: str, name: str, run_id: str, details: Obj) -> str:
     """Undo a run's edit: the exact bytes from before, or only our part when others have changed theirs.
+
+    A note that tells of more to undo stays until ``forget``.
 
     Args:
         details: of the journal entry (``before_sha256``, ``backup``); may be empty.
@@ -98,6 +102,8 @@ def _restore_once(cluster: Cluster, config_map: Obj, run_id: str, details: Obj) 
     if note is None and checksum(text) == details.get("before_sha256"):
         return "as before already"
     facts = read_note(note) if note else _from_backup(details)
+    if facts is not None and facts.get("restored"):
+        return "as before already"
     if facts is None:
         return "left: neither our note on the ConfigMap nor the backup is there; compare with config-before.yaml"
     edit = plan_edit(facts["before"], facts["scope"], facts["claim"], facts["image"], facts["is_ce"])
@@ -113,11 +119,24 @@ def _restore_once(cluster: Cluster, config_map: Obj, run_id: str, details: Obj) 
         outcome = "our part undone; others have changed config.yaml meanwhile, and that stays"
     body: Obj = {"metadata": {"resourceVersion": meta["resourceVersion"]}}
     if note is not None:
-        body["metadata"]["annotations"] = {note_key(run_id): None}
+        body["metadata"]["annotations"] = {note_key(run_id): _rest_of(facts)}
     if wanted != text:
         body["data"] = {CONFIG_KEY: wanted}
     cluster.patch("configmaps", meta["namespace"], meta["name"], body)
     return outcome
+
+
+def _rest_of(facts: Obj) -> str | None:
+    """What the note has still to tell once the edit is undone; None for nothing."""
+    rest = {key: facts[key] for key in ("hurried", "smoke_namespace") if facts.get(key)}
+    return json.dumps({"restored": True, **rest}) if facts.get("hurried") else None
+
+
+def forget(cluster: Cluster, namespace: str, name: str, run_id: str) -> None:
+    """Take the run's note off the ConfigMap, where there is one."""
+    config_map = cluster.find("configmaps", namespace, name)
+    if config_map is not None and note_key(run_id) in (config_map["metadata"].get("annotations") or {}):
+        cluster.patch("configmaps", namespace, name, {"metadata": {"annotations": {note_key(run_id): None}}})
 
 
 def _from_backup(details: Obj) -> Obj | None:

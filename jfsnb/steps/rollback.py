@@ -60,6 +60,7 @@ def rollback(cluster: Cluster, run_id: str, outputs: Path | None = None, namespa
     watched = _Watched.of(cluster, standing)
     for entry in standing:
         _attempt(rows, entry.op, entry.object, functools.partial(_undo, cluster, journal, entry, run_id))
+    _forget_patch(cluster, journal, standing, run_id, rows)
     _wait_for_objects(cluster, journal, standing, rows)
     places = {namespace, *(e.namespace for e in standing if e.op == CREATE), *(_smoke_namespace(e) for e in standing)}
     _sweep(cluster, run_id, rows, bool(journal.entries()), places - {""})
@@ -87,9 +88,29 @@ def _undo(cluster: Cluster, journal: Journal, entry: Entry, run_id: str) -> str:
         outcome = _restore_annotation(cluster, entry)
     else:
         return f"left: no way known to undo {entry.op!r}"
-    if not outcome.startswith("left") and entry.number:
+    if not outcome.startswith("left") and entry.number and entry.op != CONFIG:
         journal.undone(entry.number, outcome)
     return outcome
+
+
+def _forget_patch(
+    cluster: Cluster, journal: Journal, standing: tuple[Entry, ...], run_id: str, rows: list[Row]
+) -> None:
+    """The note on the ConfigMap goes last: until everything that it tells is undone, somebody else may need it."""
+    outcomes = [row["outcome"] for row in rows if row["what"] in (CONFIG, ANNOTATE)]
+    if any(outcome.startswith(("left", "failed")) for outcome in outcomes):
+        return
+    for entry in standing:
+        if entry.op == CONFIG:
+            outcome = next(row["outcome"] for row in rows if row["what"] == CONFIG)
+
+            def forget(entry: Entry = entry, outcome: str = outcome) -> str:
+                config.forget(cluster, entry.namespace, entry.name, run_id)
+                if entry.number:
+                    journal.undone(entry.number, outcome)
+                return ""
+
+            _attempt(rows, CONFIG, entry.object, forget)
 
 
 def _delete(cluster: Cluster, journal: Journal, entry: Entry, run_id: str) -> str:
@@ -154,10 +175,13 @@ def _volumes_of(cluster: Cluster, claims: set[tuple[str, str]]) -> list[str]:
 
 
 def _restore_annotation(cluster: Cluster, entry: Entry) -> str:
-    before = entry.details.get("before")
-    patch = {"metadata": {"annotations": {entry.details["key"]: before}}}
+    """Also where it was never set: what counts is that the kubelet looks, and brings the restored configuration."""
+    key, before = entry.details["key"], entry.details.get("before")
     try:
-        cluster.patch(entry.plural, entry.namespace, entry.name, patch)
+        now = (cluster.get(entry.plural, entry.namespace, entry.name)["metadata"].get("annotations") or {}).get(key)
+        values = [in_force.now(), before] if now == before else [before]
+        for value in values:
+            cluster.patch(entry.plural, entry.namespace, entry.name, {"metadata": {"annotations": {key: value}}})
     except NotInCluster:
         return "already gone"
     return "undone"

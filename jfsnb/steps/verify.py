@@ -165,7 +165,7 @@ def _text_before(run: Run, driver: Driver) -> str:
     """config.yaml before the run's patch."""
     note = (driver.config_map["metadata"].get("annotations") or {}).get(config.note_key(run.id))
     if note:
-        return str(config.read_note(note)["before"])
+        return str(config.read_note(note).get("before", driver.config_text))
     if not any(e.op == CONFIG for e in run.journal.entries()):
         return driver.config_text  # nothing was patched
     backup = run.folder / "config-before.yaml"

@@ -79,6 +79,19 @@ def test_to_the_byte_and_without_a_trace(patched):
     assert patched.object["metadata"]["annotations"] == {"theirs": "kept"}
 
 
+def test_a_note_that_tells_of_more_stays_until_that_is_undone_too():
+    api, hurried = Api(), [{"namespace": "ns", "name": "csi", "before": None}]
+    edit = config.plan_edit(TEXT, "canary", "claim", "x/mount:new")
+    note = config.note_of(TEXT, "canary", "claim", "x/mount:new", True, hurried)
+    config.patch(api, api.find("", *NAME), edit, config.note_key("r1"), note)
+    api.text = api.text.replace("# ours", "# Ours")
+    assert restored(api).startswith("our part undone")
+    assert restored(api) == "as before already" and api.text == TEXT.replace("# ours", "# Ours")
+    assert config.read_note(api.object["metadata"]["annotations"][config.note_key("r1")])["hurried"] == hurried
+    config.forget(api, *NAME, "r1")
+    assert api.object["metadata"]["annotations"] == {"theirs": "kept"}
+
+
 def test_a_second_time_there_is_nothing_to_do(patched):
     restored(patched)
     version = patched.version

@@ -264,7 +264,7 @@ print(len(facts))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["same machine", "another machine"])
-@pytest.mark.parametrize("fatal", range(1, 7))
+@pytest.mark.parametrize("fatal", [2, 4])  # every instant: test_killed.py
 def test_a_kernel_killed_at_any_journal_step_can_be_cleaned_up_after(world, sandbox, fatal, elsewhere):
     run_id = f"killed-{fatal}"
     words = [str(sandbox.kubeconfig), str(world.outputs), run_id, str(fatal)]
