@@ -32,6 +32,34 @@ def build(spec: Spec, shadows: dict[str, str]) -> str:
         The directory that is to become the container's root.
     """
     root = noderoot.CONTAINER
+    if spec["root"]:
+        _mount_own_root(root, spec["root"])
+    else:
+        _make_root(root, spec, shadows)
+    for mount in sorted(spec["mounts"], key=lambda m: m["target"].rstrip("/").count("/")):
+        _mount(root, mount)
+    return root
+
+
+def _mount_own_root(root: str, directory: str) -> None:
+    """The directory itself; nothing is put into it but the mount points of /proc, /sys and /dev."""
+    linux.bind(directory, root)
+    linux.set_propagation(root, linux.MS_PRIVATE)  # the node's / is shared, and no shared mount can become a root
+    for name in ("proc", "sys", "dev"):
+        os.makedirs(f"{root}/{name}", exist_ok=True)
+    _mount_system(root, fuse=False)
+    if os.path.isfile(f"{root}/etc/resolv.conf"):
+        linux.bind("/etc/resolv.conf", f"{root}/etc/resolv.conf")
+
+
+def _mount_system(root: str, fuse: bool) -> None:
+    linux.mount("proc", f"{root}/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    linux.bind("/sys", f"{root}/sys")
+    noderoot.mount_devices(f"{root}/dev", "/dev", fuse=fuse)
+
+
+def _make_root(root: str, spec: Spec, shadows: dict[str, str]) -> None:
+    """The machine's userland, read-only, on a tmpfs, and the image's files."""
     linux.mount("root", root, "tmpfs", 0, "mode=755")
     _mount_userland(root, shadows)
     for name in DIRECTORIES:
@@ -41,16 +69,11 @@ def build(spec: Spec, shadows: dict[str, str]) -> str:
     for name in ("tmp", "var/tmp"):
         os.chmod(f"{root}/{name}", 0o1777)
     os.symlink("../run", f"{root}/var/run")
-    linux.mount("proc", f"{root}/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
-    linux.bind("/sys", f"{root}/sys")
-    noderoot.mount_devices(f"{root}/dev", "/dev", fuse=spec["privileged"])
+    _mount_system(root, fuse=spec["privileged"])
     _write_etc(root, spec["hostname"])
     for file in spec["files"]:
         if os.path.dirname(file["target"]) not in shadows:
             place(file, root)
-    for mount in sorted(spec["mounts"], key=lambda m: m["target"].rstrip("/").count("/")):
-        _mount(root, mount)
-    return root
 
 
 def needs_shadow(files: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:

@@ -42,6 +42,8 @@ class ContainerSpec:
         uid, gid, groups: identity of the process.
         privileged: all capabilities and /dev/fuse.
         mounts: made in the order of their depth.
+        root: a directory of the node that is the whole root file system, and keeps what is written (for building
+            images); empty: the machine's userland with the image's files.
         share_pid_with: id of a running container whose processes this one sees and is seen by.
         read_only_root: only mounts can be written to.
         stdin: the process gets a pipe to read from; without, /dev/null.
@@ -59,6 +61,7 @@ class ContainerSpec:
     groups: tuple[int, ...] = ()
     privileged: bool = False
     mounts: tuple[BindMount, ...] = ()
+    root: str = ""
     share_pid_with: str | None = None
     read_only_root: bool = False
     stdin: bool = False
@@ -79,6 +82,7 @@ class ContainerSpec:
             "groups": list(self.groups),
             "privileged": self.privileged,
             "mounts": [asdict(mount) for mount in self.mounts],
+            "root": self.root,
             "share_pid_with": self.share_pid_with,
             "read_only_root": self.read_only_root,
             "tty": self.tty,

@@ -1,0 +1,72 @@
+"""Running an engine's command: line by line as it writes, and stopped with everything it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+
+GRACE_SECONDS = 10.0
+ANSWER_SECONDS = 20.0
+
+Say = Callable[[str], None]
+
+
+def stream(command: Sequence[str], say: Say, env: Mapping[str, str] | None = None, stdin: int | None = None) -> int:
+    """Run a command to its end.
+
+    Args:
+        command: program and arguments.
+        say: called with each line of its output, standard error included.
+        env: added to this process's environment.
+        stdin: file descriptor; nothing to read when not given.
+
+    Returns:
+        Its exit code. Any exception, KeyboardInterrupt too, stops the command with its whole process group.
+    """
+    with subprocess.Popen(
+        list(command),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL if stdin is None else stdin,
+        env={**os.environ, **(env or {})},
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                say(line.rstrip("\r\n"))
+            return process.wait()
+        except BaseException:
+            stop(process)
+            raise
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Interrupt a process group as Ctrl-C does, and kill what does not listen."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+            return
+
+
+def ask(command: Sequence[str], seconds: float = ANSWER_SECONDS, env: Mapping[str, str] | None = None) -> str | None:
+    """What a command prints; None when it fails, hangs or is not there."""
+    try:
+        done = subprocess.run(
+            list(command),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **(env or {})},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

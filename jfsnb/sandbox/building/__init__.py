@@ -1,0 +1,1 @@
+"""Building an image without a container engine, in a node of the sandbox's own kind."""
