@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 #: name in a notebook -> module that is imported when the name is first used
 _PARTS = {
     "background": "jfsnb.steps.background",
-    "build": "jfsnb.steps.build",
+    "build": "jfsnb.notebook.build",
     "patch": "jfsnb.steps.patch",
     "deploy": "jfsnb.steps.deploy",
     "verify": "jfsnb.steps.verify",

@@ -140,6 +140,65 @@ def lab(port: int | None, no_browser: bool, **options: Any) -> Any:
     return open_lab(_given(options), port, no_browser)
 
 
+@main.command()
+@click.option("--source", default="", metavar="DIR|URL", help="A JuiceFS checkout, or a git URL (URL#branch).")
+@click.option("-t", "--tag", default="", metavar="IMAGE", help="Name of the image.")
+@click.option("--way", type=click.Choice(["two-stage", "binary"]), default="two-stage", show_default=True)
+@click.option("--target", default="juicefs.linux", show_default=True, help="Of the Makefile.")
+@click.option("--build-base", default="", help="Image with the compiler.  [default: the article's]")
+@click.option("--run-base", default="", help="Image that the client is put on.  [default: the article's]")
+@click.option("--tls", default="/assets/tls", show_default=True, help="TLS assets in the build base; '' for none.")
+@click.option("--binary", default="", help="The client in the build directory, where it is not called juicefs.")
+@click.option(
+    "--engine", type=click.Choice(["docker", "podman", "buildah", "daemonless"]), help="Default: what answers."
+)
+@click.option("--base", "bases", multiple=True, metavar="NAME=FILE", help="Base image of the daemonless engine.")
+@click.option("--build-arg", "arguments", multiple=True, metavar="NAME=VALUE")
+@click.option("--network", default="", help="Of the build: host or none.")
+@click.option("--platform", default="", help="Of the image, e.g. linux/arm64.")
+@click.option("--no-cache", is_flag=True, help="Use nothing of earlier builds.")
+@click.option("--pull", is_flag=True, help="Look for newer base images.")
+@click.option(
+    "--to", default="", metavar="WHERE", help="sandbox, registry, kind[:NAME], minikube, k3d, containerd, archive:FILE."
+)
+@click.option("--dockerfile", "only_dockerfile", is_flag=True, help="Only print the Dockerfile.")
+@click.option("--keep-dockerfile", metavar="FILE", help="Keep the Dockerfile, and build nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Steps only.")
+@_options("outputs", "strict")
+@_told
+def build(
+    source: str,
+    tag: str,
+    engine: str | None,
+    bases: tuple[str, ...],
+    to: str,
+    only_dockerfile: bool,
+    keep_dockerfile: str | None,
+    outputs: str | None,
+    strict: bool,
+    quiet: bool,
+    **options: Any,
+) -> Any:
+    """Build a Mount Pod image from a JuiceFS source tree, and look at what came out.
+
+    The article's two-stage Dockerfile, or (--way binary) a binary that is in the tree put on a base image. Without
+    Docker, podman or buildah a small builder of our own does it; its bases local/machine:toolchain and
+    local/machine:minimal are made of this machine's programs.
+    """
+    from jfsnb.commands import build as building
+
+    return building.from_options(
+        {"source": source, "tag": tag, **options},
+        engine or "",
+        bases,
+        to,
+        dockerfile="" if only_dockerfile else keep_dockerfile,
+        outputs=Path(outputs or os.environ.get("JFSNB_OUTPUTS") or "outputs").absolute(),
+        strict=strict,
+        quiet=quiet,
+    )
+
+
 @main.group()
 def sandbox() -> None:
     """A small Kubernetes on this machine whose containers are real processes."""

@@ -11,12 +11,13 @@ DOORS = {
     "errors": set(),
     "settings": {"errors", "driver"},
     "kube": {"errors", "settings"},
-    "checks": {"driver", "kube", "settings", "errors"},
-    "steps": {"driver", "kube", "settings", "errors", "checks"},
+    "builder": {"errors"},
+    "checks": {"driver", "kube", "settings", "errors", "builder"},
+    "steps": {"driver", "kube", "settings", "errors", "checks", "builder"},
     "words": set(),
     "views": {"checks", "words"},
     "report": {"settings", "views", "checks", "steps", "errors", "words"},
-    "sandbox": {"driver", "errors"},
+    "sandbox": {"driver", "errors", "builder"},
 }
 
 

@@ -27,6 +27,8 @@ from jfsnb.errors import JfsnbError
 
 FILE = "mount.Dockerfile"
 SAVE_SECONDS = 600.0
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+_LOOPBACK = re.compile(r"^(localhost|127\.[\d.]+)(:\d+)?/")
 _ERROR = re.compile(r"\bERROR: |^Error|^error|returned a non-zero code|failed|denied|not found")
 
 
@@ -102,6 +104,29 @@ class CliEngine:
             return self._run_in_buildah(reference)
         options = ["--rm", "--network=none", f"--entrypoint={CLIENT}"]
         return ask([self.program, "run", *options, reference, "--version"], 60)
+
+    def push(self, reference: str, say: Say) -> str:
+        """Push to its registry, with the credentials that this engine has; the digest there. Raises JfsnbError."""
+        lines: list[str] = []
+
+        def take(line: str) -> None:
+            lines.append(line)
+            say(line)
+
+        with tempfile.TemporaryDirectory(prefix="jfsnb-push-") as folder:
+            digest = Path(folder) / "digest"
+            options = [] if self.name == "docker" else [f"--digestfile={digest}"]
+            if options and _LOOPBACK.match(reference):
+                options.append("--tls-verify=false")  # as Docker does of itself on loopback
+            code = stream([self.program, "push", *options, reference], take)
+            if digest.exists():
+                lines.append(f"digest: {digest.read_text(encoding='utf-8').strip()}")
+        found = _DIGEST.search("\n".join(lines))
+        if code or found is None:
+            last = next((line for line in reversed(lines) if line.strip()), "no output")
+            hint = f"log in: {self.name} login {reference.partition('/')[0]}; and check the name of the registry"
+            raise JfsnbError(f"{self.name} push {reference} failed: {last}", hint)
+        return found[1]
 
     def _run_in_buildah(self, reference: str) -> str | None:
         container = (ask([self.program, "from", "--pull-never", reference]) or "").strip()

@@ -70,6 +70,9 @@ class Engine(Protocol):
     def save(self, reference: str, archive: Path) -> None:
         """Write an image as an archive that ``docker load`` reads. Raises JfsnbError."""
 
+    def push(self, reference: str, say: Say) -> str:
+        """Push to its registry; the digest there. Raises JfsnbError."""
+
     def run_client(self, reference: str) -> str | None:
         """What ``/usr/local/bin/juicefs --version`` prints in the image; None when it cannot be run."""
 

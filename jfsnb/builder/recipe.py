@@ -18,7 +18,7 @@ _OWN_BINARY = tuple(f"juicefs.{kind}" for kind in ("cover", "lite", "ceph", "fdb
 
 _FIRST_STAGE = """\
 FROM {build_base} AS builder
-WORKDIR /build
+{arguments}WORKDIR /build
 COPY . .
 {tls}RUN make {target}
 
@@ -48,6 +48,7 @@ class Recipe:
         tls: directory of TLS assets in ``build_base`` that goes into the build; empty for none.
         binary: the client in the build directory: what the target makes, or what is there already; empty: as upstream's
             Makefile calls it.
+        arguments: names that the build may be given values for (``GOPROXY``); each becomes an ARG of the first stage.
     """
 
     way: str = TWO_STAGE
@@ -56,12 +57,15 @@ class Recipe:
     target: str = "juicefs.linux"
     tls: str = "/assets/tls"
     binary: str = ""
+    arguments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.way not in WAYS:
             raise UsageError(f"there is no way {self.way!r} to build", f"use one of: {', '.join(WAYS)}")
         if not self.run_base:
             object.__setattr__(self, "run_base", RUN_BASE if self.way == TWO_STAGE else MOUNT_BASE)
+        if wrong := [name for name in self.arguments if not name.isidentifier()]:
+            raise UsageError(f"{wrong[0]!r} is no name of a build argument", "use letters, digits and _")
         if not self.binary:
             object.__setattr__(self, "binary", self.target if self.target in _OWN_BINARY else "juicefs")
         for name in ("build_base", "run_base", "target", "tls", "binary"):
@@ -79,7 +83,8 @@ class Recipe:
         if self.way == BINARY:
             return _SECOND_STAGE.format(run_base=self.run_base, copy=f"COPY {self.binary} {CLIENT}")
         tls = f"RUN cp -r {self.tls} ./tls\n" if self.tls else ""
-        first = _FIRST_STAGE.format(build_base=self.build_base, tls=tls, target=self.target)
+        given = "".join(f"ARG {name}\n" for name in self.arguments)
+        first = _FIRST_STAGE.format(build_base=self.build_base, arguments=given, tls=tls, target=self.target)
         target = "/usr/local/bin/" if self.binary == "juicefs" else CLIENT
         copy = f"COPY --from=builder /build/{self.binary} {target}"
         return first + _SECOND_STAGE.format(run_base=self.run_base, copy=copy)

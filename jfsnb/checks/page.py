@@ -10,6 +10,7 @@ from jfsnb.checks.codes import REGISTER
 
 AREAS = {
     "PRE": "Before anything is changed",
+    "BLD": "Building an image",
     "PVC": "Claim and volume",
     "CFG": "The driver's configuration",
     "IMG": "Image and client",

@@ -1,103 +1,140 @@
-"""Step 2: the image under test, built from the article's two-stage Dockerfile where a Docker engine answers."""
+"""Step 2: the image under test: built from source, built before, or given."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from jfsnb.errors import CheckFailed, UsageError
-from jfsnb.kube.redact import redact_text
-from jfsnb.steps.model import Timeline
-from jfsnb.steps.results import Build, Dockerfile
+from jfsnb.builder.engine import BuildFailed, Engine
+from jfsnb.builder.plan import BuildPlan
+from jfsnb.builder.recipe import Recipe
+from jfsnb.builder.source import SourceTree
+from jfsnb.errors import JfsnbError, UsageError
+from jfsnb.steps.building import Deliver, Made, keep_record, look, make, record_of
+from jfsnb.steps.results import Build, BuildPreflight, Dockerfile
 from jfsnb.steps.run import Run, part
-
-BUILD_BASE = "xxx/juicedata/build-base:with-tls"
-RUN_BASE = "xxx/juicedata/run-base:latest"
-TEXT = """\
-FROM {build_base} AS builder
-WORKDIR /build
-COPY . .
-RUN cp -r /assets/tls ./tls
-RUN make juicefs.linux
-
-FROM {run_base}
-COPY --from=builder /build/juicefs /usr/local/bin/
-RUN rm -rf /bin/mount.juicefs && ln -s /usr/local/bin/juicefs /bin/mount.juicefs && /usr/local/bin/juicefs --version
-"""
-ANSWER_SECONDS = 10
-BUILD_SECONDS = 1800
-KEPT_LINES = 200
 
 
 @part(Dockerfile)
-def dockerfile(run: Run, build_base: str = BUILD_BASE, run_base: str = RUN_BASE) -> Dockerfile:
-    """The article's Dockerfile with its base images filled in."""
-    return run.finish(Dockerfile(text=_text(build_base, run_base), build_base=build_base, run_base=run_base))
+def dockerfile(run: Run, recipe: Recipe | None = None) -> Dockerfile:
+    """The Dockerfile of a recipe; the article's when none is given."""
+    recipe = recipe or Recipe()
+    return run.finish(
+        Dockerfile(
+            text=recipe.dockerfile(),
+            build_base=recipe.build_base,
+            run_base=recipe.run_base,
+            ignore=recipe.dockerignore(),
+        )
+    )
 
 
-def _text(build_base: str, run_base: str) -> str:
-    return TEXT.format(build_base=build_base, run_base=run_base)
+@part(BuildPreflight)
+def preflight(run: Run, plan: BuildPlan, engines: Sequence[Engine]) -> BuildPreflight:
+    """Look before a long build; without a source there is nothing to look at.
+
+    Raises:
+        UsageError: the source is no directory, or there is no engine.
+    """
+    if not plan.source:
+        return run.finish(BuildPreflight(engines=_titles(engines)))
+    with plan.tree(lambda line: run.tell("note", line)) as tree:
+        found = look(plan, tree, _first(engines), node_platforms(run))
+    return run.finish(
+        BuildPreflight(engines=_titles(engines), facts=found.rows, command=found.command, checks=found.checks)
+    )
 
 
 @part(Build)
-def build(run: Run, context: str = "", build_base: str = BUILD_BASE, run_base: str = RUN_BASE) -> Build:
-    """Build the image when a Docker engine answers and a source tree is given; else go on with the given image.
-
-    Args:
-        context: directory with the JuiceFS source; empty: nothing to build from.
+def build(run: Run, plan: BuildPlan, engines: Sequence[Engine], deliver: Deliver | None = None) -> Build:
+    """Build the image under test; without a source, go on with the one that was given (and perhaps built before).
 
     Raises:
-        CheckFailed: the build failed. UsageError: ``context`` is no directory.
+        CheckFailed: the preflight or the build failed. UsageError: the plan cannot be carried out.
     """
-    timeline, image = Timeline(), run.settings.image
-    with timeline.measure("ask for a Docker engine"):
-        engine = docker_engine()
-    command = ["docker", "build", "-t", image, "-f", "mount.Dockerfile", context or "."]
-    base = Build(engine=engine, image=image, command=" ".join(command))
-    if not engine or not context:
-        why = "no Docker engine answers" if not engine else "no source tree was given"
-        run.tell("note", f"{why}; the run goes on with {image}")
-        return run.finish(replace(base, timeline=tuple(timeline.entries)))
-    if not Path(context).is_dir():
-        raise UsageError(f"{context} is no directory", "set context to a JuiceFS source tree, or leave it empty")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "mount.Dockerfile"
-        file.write_text(_text(build_base, run_base), encoding="utf-8")
-        command[command.index("-f") + 1] = str(file)
-        with timeline.measure(f"docker build {image}"):
-            code, lines = _run(run, command)
-    if code != 0:
-        last = lines[-1] if lines else "no output"
-        raise CheckFailed(f"docker build ended with exit code {code}: {last}", "read its output, correct the source")
-    return run.finish(replace(base, built=True, output=tuple(lines[-KEPT_LINES:]), timeline=tuple(timeline.entries)))
-
-
-def docker_engine() -> str:
-    """Name and version of the Docker engine that answers; empty when none does."""
-    if shutil.which("docker") is None:
-        return ""
-    command = ["docker", "version", "--format", "{{.Server.Version}}"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    version = answer.stdout.strip()
-    return f"Docker {version}" if answer.returncode == 0 and version else ""
-
-
-def _run(run: Run, command: list[str]) -> tuple[int, list[str]]:
-    """Run a build; each line is told as it comes."""
-    lines: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
+    if not plan.source:
+        return run.finish(_given(run, plan))
+    engine = _first(engines)
+    with plan.tree(lambda line: run.tell("note", line)) as tree:
+        seen = look(plan, tree, engine, node_platforms(run))
+        seen.require()
+        base = Build(engine=engine.title, image=plan.tag, command=seen.command, note=engine.note)
         try:
-            for raw in process.stdout:
-                lines.append(redact_text(raw.rstrip()))
-                run.tell("log", lines[-1], "docker build")
-            return process.wait(BUILD_SECONDS), lines
-        except BaseException:
-            process.kill()
+            made = make(
+                plan,
+                tree,
+                engine,
+                say=lambda line: run.tell("log", line, "build"),
+                step=lambda text: run.tell("wait", text),
+                deliver=deliver,
+                nodes=node_platforms(run),
+            )
+        except BuildFailed as failure:
+            run.finish(replace(base, output=failure.output))
             raise
+    keep_record(run.settings.outputs, made.facts, engine.title, tree.commit)
+    return run.finish(_built(base, made, tree))
+
+
+def node_platforms(run: Run) -> tuple[str, ...]:
+    """``linux/amd64`` … of the cluster's nodes; empty when they cannot be read."""
+    try:
+        infos = [(node.get("status") or {}).get("nodeInfo") or {} for node in run.cluster.list("nodes")]
+    except JfsnbError:
+        return ()
+    found = {f"{i.get('operatingSystem', 'linux')}/{i['architecture']}" for i in infos if i.get("architecture")}
+    return tuple(sorted(found))
+
+
+def _given(run: Run, plan: BuildPlan) -> Build:
+    image = run.settings.image
+    known = record_of(run.settings.outputs, image)
+    if known is None:
+        run.tell("note", f"no source tree was given; the run goes on with {image}")
+        return Build(image=image)
+    run.tell("note", f"{image} was built here before")
+    return Build(
+        engine=known["engine"],
+        image=image,
+        built=True,
+        built_before=True,
+        image_id=known["id"],
+        digest=known["digest"],
+        client_sha256=known["client_sha256"],
+        client_version=known["version"],
+        commit=known["commit"],
+        platform=known["platform"],
+        size=known["size"],
+    )
+
+
+def _built(base: Build, made: Made, tree: SourceTree) -> Build:
+    facts = made.facts
+    return replace(
+        base,
+        built=True,
+        output=made.output,
+        steps=made.steps,
+        image_id=facts.id,
+        digest=facts.digest,
+        client_sha256=facts.client_sha256,
+        client_version=facts.version,
+        commit=tree.commit,
+        platform=facts.platform,
+        size=facts.size,
+        layers=tuple(dict(layer) for layer in facts.layers),
+        labels=tuple({"label": k, "value": v} for k, v in facts.labels.items()),
+        where=made.where,
+        checks=made.checks,
+        timeline=tuple(made.timeline.entries),
+    )
+
+
+def _first(engines: Sequence[Engine]) -> Engine:
+    if not engines:
+        raise UsageError("nothing here can build an image", "install Docker, podman or buildah")
+    return engines[0]
+
+
+def _titles(engines: Sequence[Engine]) -> tuple[str, ...]:
+    return tuple(engine.title for engine in engines)

@@ -139,7 +139,7 @@ class CsiCalls(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class Dockerfile(Result):
-    """The article's two-stage Dockerfile with its base images filled in."""
+    """The Dockerfile that is built, and the .dockerignore for a tree that has none."""
 
     STEP: ClassVar[str] = BUILD
     PART: ClassVar[str] = "dockerfile"
@@ -148,6 +148,26 @@ class Dockerfile(Result):
     text: str = ""
     build_base: str = ""
     run_base: str = ""
+    ignore: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildPreflight(Result):
+    """What can be known before a long build.
+
+    Args:
+        engines: what can build here, the one that would be taken first.
+        facts: columns what, value; empty when nothing is to be built.
+        command: what a person would type.
+    """
+
+    STEP: ClassVar[str] = BUILD
+    PART: ClassVar[str] = "build_preflight"
+    TITLE: ClassVar[str] = "Before the build"
+
+    engines: tuple[str, ...] = ()
+    facts: Table = ()
+    command: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +175,19 @@ class Build(Result):
     """Whether an image was built, and which image the run goes on with.
 
     Args:
-        engine: for example ``Docker 28.1.1``; empty when none answers.
-        built: whether the image was built here.
+        engine: for example ``Docker 28.1.1 with BuildKit``; empty when nothing was built.
+        built: whether the image was built here; built_before: by an earlier ``jfsnb build``.
         image: the image under test from here on.
-        command: what was, or would be, run.
-        output: the engine's lines, at most the last 200.
+        command: what was run, as a person would type it.
+        output: the engine's lines, at most the last 400.
+        note: what a reader must know about the engine.
+        steps: of the Dockerfile, as they were begun.
+        image_id: of the image's configuration; digest: in a registry, after a push.
+        client_sha256, client_version: of the juicefs binary in it.
+        commit: of the source.
+        platform, size: ``linux/amd64``, bytes.
+        layers: columns layer, size, made_by. labels: columns label, value.
+        where: where the image is now.
     """
 
     STEP: ClassVar[str] = BUILD
@@ -168,9 +196,22 @@ class Build(Result):
 
     engine: str = ""
     built: bool = False
+    built_before: bool = False
     image: str = ""
     command: str = ""
     output: tuple[str, ...] = ()
+    note: str = ""
+    steps: tuple[str, ...] = ()
+    image_id: str = ""
+    digest: str = ""
+    client_sha256: str = ""
+    client_version: str = ""
+    commit: str = ""
+    platform: str = ""
+    size: int = 0
+    layers: Table = ()
+    labels: Table = ()
+    where: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,18 +98,40 @@ def _csi_calls(data: Data) -> str:
 
 
 def _dockerfile(data: Data) -> str:
-    return html.block(data["text"], "Dockerfile")
+    ignore = data.get("ignore") or ""
+    more = html.folded("the .dockerignore for a tree that has none", html.block(ignore, ".dockerignore"))
+    return html.block(data["text"], "Dockerfile") + (more if ignore else "")
+
+
+def _build_preflight(data: Data) -> str:
+    if not data["facts"]:
+        engines = ", ".join(data["engines"]) or say("none answers here")
+        return html.facts([("engines", engines), ("source", "")])
+    pairs = [(row["what"], row["value"]) for row in data["facts"]]
+    return html.facts(pairs) + html.block(data["command"], "command")
 
 
 def _build(data: Data) -> str:
-    facts = [
-        ("engine", data["engine"] or "none answers here"),
-        ("built here", data["built"]),
-        ("image under test", data["image"]),
-        ("command", data["command"]),
-    ]
+    facts = [("built here", data["built"]), ("image under test", data["image"])]
+    if data["built"]:
+        facts += [
+            ("engine", data["engine"]),
+            ("client", data["client_version"]),
+            ("commit of the source", data["commit"]),
+            ("sha256 of the client", data["client_sha256"]),
+            ("image id", data["image_id"]),
+            ("digest in the registry", data["digest"]),
+            ("platform", data["platform"]),
+            ("size", f"{data['size'] / 1e6:.1f} MB"),
+            ("where it is now", data["where"]),
+        ]
+    note = f'<p style="margin:6px 0">{html.escape(data["note"])}</p>' if data["note"] else ""
+    layers = [{**row, "size": f"{row['size'] / 1e6:.1f} MB"} for row in data["layers"]]
+    shown = html.facts([(name, value) for name, value in facts if value != ""]) + note
+    if layers:
+        shown += html.table(layers, caption="layers") + html.table(data["labels"], caption="labels")
     output = html.block("\n".join(data["output"]), "output of the build") if data["output"] else ""
-    return html.facts(facts) + output
+    return shown + (html.folded("output of the build", output) if output else "")
 
 
 def _plan(data: Data) -> str:
@@ -196,6 +218,7 @@ _BODIES: dict[str, Callable[[Data], str]] = {
     "served_by": _served_by,
     "csi_calls": _csi_calls,
     "dockerfile": _dockerfile,
+    "build_preflight": _build_preflight,
     "build": _build,
     "plan": _plan,
     "apply": _patched,

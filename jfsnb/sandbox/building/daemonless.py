@@ -76,6 +76,10 @@ class DaemonlessEngine:
             raise JfsnbError(f"{reference} was not built here", "build it first")
         shutil.copyfile(self._archives[reference], archive)
 
+    def push(self, reference: str, say: Say) -> str:
+        """Not this engine's work. Raises UsageError."""
+        raise UsageError("this builder knows no registry", "load the archive into an engine and push it from there")
+
     def run_client(self, reference: str) -> str | None:
         """What the client said at the end of the build."""
         return self._versions.get(reference)

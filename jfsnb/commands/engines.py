@@ -1,0 +1,68 @@
+"""Which engines can build here, and the way of a built image into the sandbox."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from jfsnb.builder import delivery
+from jfsnb.builder.cli_engines import find_engines
+from jfsnb.builder.engine import Engine
+from jfsnb.builder.process import Say
+from jfsnb.errors import UsageError
+from jfsnb.steps.building import DAEMONLESS, Deliver
+
+NAMES = ("docker", "podman", "buildah", DAEMONLESS)
+
+
+def engines(wanted: str = "", bases: Mapping[str, Path] | None = None) -> list[Engine]:
+    """The engines that answer, the best first; jfsnb's own builder is always the last.
+
+    Args:
+        wanted: only this one: docker, podman, buildah or daemonless.
+        bases: base images for jfsnb's own builder.
+
+    Raises:
+        UsageError: the wanted one does not answer here.
+    """
+    found = [] if wanted == DAEMONLESS else find_engines()
+    if not wanted or wanted == DAEMONLESS:
+        from jfsnb.sandbox.building.daemonless import DaemonlessEngine
+
+        found.append(DaemonlessEngine(bases or {}))
+    chosen = [engine for engine in found if wanted in ("", engine.name)]
+    if not chosen:
+        answer = ", ".join(engine.name for engine in found) or "none"
+        raise UsageError(f"{wanted} does not answer here (what does: {answer})", "start it, or choose another --engine")
+    return chosen
+
+
+def deliverer(destination: str, engine: Engine, say: Say) -> Deliver | None:
+    """What brings an image to a destination (see builder/delivery.py, and ``sandbox``); None for none.
+
+    Raises:
+        UsageError: no such destination.
+    """
+    if not destination:
+        return None
+    kind, _ = delivery.parse(destination)
+    if kind == delivery.SANDBOX:
+        return lambda facts, archive, client: (into_sandbox(facts.reference, client), "")
+    return lambda facts, archive, client: delivery.deliver(destination, engine, facts.reference, archive, say)
+
+
+def into_sandbox(reference: str, client: Path) -> str:
+    """Make the client of an image an image of the sandbox; where it is then.
+
+    Raises:
+        UsageError: the name is one that every sandbox has, or claims another version; or it is no client.
+    """
+    from jfsnb.sandbox.node.images import ImageStore
+
+    with tempfile.TemporaryDirectory(prefix="jfsnb-add-") as nowhere:
+        image = ImageStore(Path(nowhere)).add(reference, client)
+    return (
+        f"in every sandbox, as {image.reference} ({image.id[:19]}): its client is the image's own, byte for byte; "
+        "its userland is this machine's"
+    )
