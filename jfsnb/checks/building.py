@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Iterable, Mapping
 
 from jfsnb.builder.facts import ImageFacts
@@ -57,7 +58,7 @@ CONTRACT = register(
     "JFS-BLD-008",
     "The image holds everything that the driver calls in it",
     "The base image lacks a program, or the client was copied to another place.",
-    "Use a base image with a shell and coreutils; put the client at /usr/local/bin/juicefs and link /bin/mount.juicefs.",
+    "Use a base image with a shell and coreutils; /bin/mount.juicefs is a link to /usr/local/bin/juicefs.",
 )
 STARTS = register(
     "JFS-BLD-009",
@@ -93,7 +94,9 @@ def target(tree: SourceTree, recipe: Recipe, has_binary: bool) -> CheckResult:
         return result(TARGET, Verdict.PASS, f"the Makefile has {recipe.target}", evidence)
     if not tree.targets:
         return result(TARGET, Verdict.FAIL, "there is no Makefile", evidence)
-    return result(TARGET, Verdict.FAIL, f"the Makefile has no target {recipe.target}", evidence)
+    near = difflib.get_close_matches(recipe.target, tree.targets, 1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return result(TARGET, Verdict.FAIL, f"the Makefile has no target {recipe.target}{hint}", evidence)
 
 
 def bases(present: Mapping[str, bool], can_pull: bool) -> CheckResult:

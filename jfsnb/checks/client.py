@@ -47,6 +47,13 @@ DESIRED = register(
     "Re-create the app Pod, or use the driver's smooth upgrade.",
 )
 
+BUILT = register(
+    "JFS-IMG-007",
+    "The client that was built is the client that serves, byte for byte",
+    "The node has another image under this tag, or the binary was exchanged inside the container.",
+    "Give the build a tag of its own and build again; or name the image by digest.",
+)
+
 #: Where a version was read, best evidence first. Only ``on disk`` says nothing about what runs.
 CONFIG_FILE, SESSIONS, EXECUTABLE, ON_DISK = ".config", "session", "executable", "on disk"
 
@@ -146,6 +153,27 @@ def _why_not(versions: Mapping[str, str | Unreadable]) -> Unreadable:
     if reasons:
         return Unreadable("; ".join(reasons))
     return Unreadable("only the version on disk is known, which need not be the one that runs")
+
+
+def built_client(running_sha256: str | Unreadable, built_sha256: str, mount_pod: str, built: str) -> CheckResult:
+    """The running process's executable has the hash of the binary in the image that was built.
+
+    Args:
+        running_sha256: of /proc/<pid>/exe in the Mount Pod.
+        built_sha256: of the client in the image.
+        built: a few words about the build (engine, commit).
+    """
+    if isinstance(running_sha256, Unreadable):
+        return unreadable(BUILT, running_sha256)
+    evidence = [
+        Evidence(f"pod/{mount_pod}", "sha256 of /proc/<pid>/exe", running_sha256),
+        Evidence("image that was built", "sha256 of /usr/local/bin/juicefs", built_sha256),
+        Evidence("build", "by", built),
+    ]
+    if running_sha256 == built_sha256:
+        return result(BUILT, Verdict.PASS, f"both are sha256:{built_sha256[:12]}… ({built})", evidence)
+    reason = f"sha256:{running_sha256[:12]}… runs, sha256:{built_sha256[:12]}… was built"
+    return result(BUILT, Verdict.FAIL, reason, evidence)
 
 
 def honest_tag(image: str, running: str | Unreadable) -> CheckResult:

@@ -63,6 +63,6 @@ def into_sandbox(reference: str, client: Path) -> str:
     with tempfile.TemporaryDirectory(prefix="jfsnb-add-") as nowhere:
         image = ImageStore(Path(nowhere)).add(reference, client)
     return (
-        f"in every sandbox, as {image.reference} ({image.id[:19]}): its client is the image's own, byte for byte; "
+        f"in every sandbox, as {image.reference} ({image.id[:19]}): its client is this image's, byte for byte; "
         "its userland is this machine's"
     )

@@ -25,6 +25,7 @@ EXPECTED_PARTS: dict[str, bool] = {
     "csi_calls": False,
     "served_by": False,
     "dockerfile": False,
+    "build_preflight": False,
     "build": False,
     "plan": False,
     "apply": False,

@@ -128,11 +128,12 @@ def make(
 
     def take(line: str) -> None:
         begun = reader.feed(line)
-        if begun:
-            step(str(begun))
         lines.append(line)
         del lines[:-KEPT_LINES]
-        say(line)
+        if begun:
+            step(str(begun))
+        else:
+            say(line)
 
     with timeline.measure(f"build {plan.tag}"):
         engine.build(plan.request(tree), take)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from jfsnb.checks import client as client_checks
 from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.model import CheckResult
 from jfsnb.checks.tier import labelled
 from jfsnb.driver.mountpods import MountPod
 from jfsnb.errors import NotInCluster
@@ -13,7 +15,7 @@ from jfsnb.steps import clients
 from jfsnb.steps import driver as driver_facts
 from jfsnb.steps.image_probe import client_in_image
 from jfsnb.steps.model import Row, Timeline
-from jfsnb.steps.results import Client, Deployed
+from jfsnb.steps.results import Build, Client, Deployed
 from jfsnb.steps.run import Run, part
 from jfsnb.steps.serving import baseline_mount_pod, mount_pod_of, smoked
 
@@ -27,6 +29,7 @@ def client(run: Run) -> Client:
     if isinstance(serving, Unreadable):
         raise NotInCluster(serving.why, "look at the cell before: which Mount Pod serves the smoke Pod?")
     baseline = baseline_mount_pod(run, driver)
+    built = _built(run)
     with timeline.measure("ask the Mount Pods which client runs"), ThreadPoolExecutor(3) as pool:
         asked = pool.submit(clients.in_mount_pod, run.cluster, serving)
         asked_before = (
@@ -37,17 +40,23 @@ def client(run: Run) -> Client:
             if known.image == image
             else client_in_image(run, image, known.node)
         )
+        hashed = pool.submit(clients.running_sha256, run.cluster, serving) if built else None
         versions, before = asked.result(), asked_before.result() if asked_before else {}
     source, runs = clients.best(versions)
     runs_before = clients.best(before)[1] if before else Unreadable("there is no baseline")
-    checks = (
+    checks: tuple[CheckResult, ...] = (
         client_checks.spec_image(serving, image),
-        client_checks.image_id(serving, "", baseline if isinstance(baseline, MountPod) else None),
+        client_checks.image_id(
+            serving, built["digest"] if built else "", baseline if isinstance(baseline, MountPod) else None
+        ),
         client_checks.running_client(versions, expected, serving.name),
         client_checks.another_than_baseline(
             image, baseline.image if isinstance(baseline, MountPod) else "", _text(runs), _text(runs_before)
         ),
     )
+    if built and hashed is not None:
+        by = " ".join(filter(None, (built["engine"], built["commit"][:12])))
+        checks += (client_checks.built_client(hashed.result(), built["client_sha256"], serving.name, by),)
     levels = _levels(serving, image, source, runs, versions, expected)
     return run.finish(
         Client(
@@ -57,6 +66,12 @@ def client(run: Run) -> Client:
             timeline=tuple(timeline.entries),
         )
     )
+
+
+def _built(run: Run) -> dict[str, Any] | None:
+    """What is known of the build of the image under test; None when it was not built here."""
+    found = run.recall(Build.PART)
+    return found if found and found.get("client_sha256") and found["image"] == run.settings.image else None
 
 
 def _text(version: str | Unreadable) -> str:

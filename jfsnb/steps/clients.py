@@ -39,6 +39,13 @@ SOURCE_WORDS = {
     EXECUTABLE: "the executable of the running process",
     ON_DISK: "what is on disk (says nothing about what runs)",
 }
+#: The hash of what runs: read through /proc, so that nothing on disk can stand in for it.
+ASK_HASH = """
+for pid in 1 $(ls /proc | grep -E '^[0-9]+$'); do
+  case "$(readlink "/proc/$pid/exe" 2>/dev/null)" in *juicefs*) sha256sum < "/proc/$pid/exe"; exit;; esac
+done
+exit 9
+"""
 CLIENTS = ("/usr/local/bin/juicefs", "/usr/bin/juicefs")
 
 
@@ -57,6 +64,16 @@ def in_mount_pod(cluster: Cluster, pod: MountPod) -> dict[str, str | Unreadable]
         why = Unreadable(error.what)
         return {CONFIG_FILE: why, SESSIONS: why, EXECUTABLE: why, ON_DISK: why}
     return read_answer(answer.stdout, pod.command.mount_path)
+
+
+def running_sha256(cluster: Cluster, pod: MountPod) -> str | Unreadable:
+    """sha256 of the executable that serves in a Mount Pod."""
+    try:
+        answer = cluster.execute(pod.namespace, pod.name, ["sh", "-c", ASK_HASH], MOUNT_CONTAINER, seconds=60)
+    except JfsnbError as error:
+        return Unreadable(error.what)
+    found = answer.stdout.split()
+    return found[0] if answer.ok and found else Unreadable("no process of a juicefs executable could be read")
 
 
 def read_answer(text: str, mount_path: str) -> dict[str, str | Unreadable]:
