@@ -25,7 +25,7 @@ from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.mount_pod import Identity, build, placed_by_selector
 from jfsnb.sandbox.csi.quota import QUOTA_SET, set_quota
 from jfsnb.sandbox.csi.recreate import random_suffix
-from jfsnb.sandbox.csi.settings import Host, Json, Volume, secret_data, settings_of
+from jfsnb.sandbox.csi.settings import Host, Json, Volume, secret_data, settings_of, with_scheme
 from jfsnb.sandbox.csi.sharing import Sharing
 
 log = Logger("juicefs")
@@ -161,10 +161,9 @@ class Mounter:
             log.error(error, "set quota failed", volumeId=plan.settings["VolumeId"])
 
     async def _uuid(self, secrets: Mapping[str, str]) -> str:
-        metaurl = secrets.get("metaurl", "").strip()
-        if not metaurl or not secrets.get("name"):
+        if not secrets.get("metaurl") or not secrets.get("name"):
             return ""
-        return await file_system_uuid(metaurl if "://" in metaurl else f"redis://{metaurl}")
+        return await file_system_uuid(with_scheme(secrets["metaurl"]))
 
     # ---------------------------------------------------------------- which Mount Pod
 

@@ -196,7 +196,8 @@ class Reconciler:
         if settings is not None:
             kept = {**settings, "VolumeId": "", "SubPath": ""}
             data = {"jfsSettings": dump(kept), **secret_data(settings)}
-            await self.cluster.write_secret(settings["SecretName"], data, sources.pv)  # type: ignore[arg-type]
+            owner = await self.mounter.sharing.owner(pod.share_mode, sources.pv)  # type: ignore[arg-type]
+            await self.cluster.write_secret(settings["SecretName"], data, owner)
         log.info("Need to create pod", podName=body["metadata"]["name"])
         created = await self.cluster.create_mount_pod(body)
         self.cluster.mount_pods.store.setdefault((self.cluster.namespace, created["metadata"]["name"]), created)

@@ -81,9 +81,7 @@ def settings_of(volume: Volume, host: Host, patch: Mapping[str, Any]) -> Json:
     name, is_ce = secrets.get("name", ""), "metaurl" in secrets
     if not name:
         raise SettingsError("Empty name", invalid=True)
-    metaurl = secrets.get("metaurl", "").strip()
-    if is_ce and "://" not in metaurl:
-        metaurl = f"redis://{metaurl}"
+    metaurl = with_scheme(secrets["metaurl"]) if is_ce else ""
     try:
         attr = rules.apply_volume_context(_inherited(host, is_ce), volume.context)
         settings: Json = {
@@ -115,6 +113,12 @@ def settings_of(volume: Volume, host: Host, patch: Mapping[str, Any]) -> Json:
         return patched(settings, patch, volume.context)
     except JfsnbError as error:
         raise SettingsError(error.what) from error
+
+
+def with_scheme(metaurl: str) -> str:
+    """A metadata address as the driver passes it on: redis when it names no other engine (§5.2)."""
+    address = metaurl.strip()
+    return address if "://" in address else f"redis://{address}"
 
 
 def patched(settings: Json, patch: Mapping[str, Any], context: Mapping[str, str]) -> Json:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 
 from jfsnb.driver import names
+from jfsnb.driver.settings import string_map
 from jfsnb.sandbox.client import Obj
 from jfsnb.sandbox.csi.cluster import Cluster
-from jfsnb.sandbox.csi.settings import Host
+from jfsnb.sandbox.csi.settings import Host, with_scheme
 
+BASE_URL = "BASE_URL"
 SECRET_PARAMETERS = ("csi.storage.k8s.io/node-publish-secret-name", "csi.storage.k8s.io/node-publish-secret-namespace")
 
 
@@ -51,5 +53,14 @@ class Sharing:
         if made is None:
             return True
         known = json.loads(made.get("jfsSettings") or "{}")
-        same_edition = known.get("IsCe") == ("metaurl" in secrets)
-        return same_edition and all(known.get(k, "") == secrets.get(k, "") for k in ("metaurl", "token"))
+        mine = with_scheme(secrets.get("metaurl", "")) if "metaurl" in secrets else ""
+        same_place = (known.get("IsCe"), known.get("metaurl", "")) == ("metaurl" in secrets, mine)
+        base_urls = [(known.get("envs_map") or {}).get(BASE_URL), string_map(secrets.get("envs", "")).get(BASE_URL)]
+        return same_place and known.get("token", "") == secrets.get("token", "") and len(set(base_urls)) == 1
+
+    async def owner(self, share_mode: str, pv: Obj | None) -> Obj | None:
+        """Who owns the driver-made Secret of a Mount Pod: the class that is shared by, else the PV (§1.8)."""
+        class_name = ((pv or {}).get("spec") or {}).get("storageClassName")
+        if share_mode == names.SHARE_BY_STORAGE_CLASS and class_name:
+            return await self.cluster.storage_class(class_name)
+        return pv

@@ -144,15 +144,7 @@ def test_one_pod_with_several_volumes_options_sub_paths_and_a_reader(world):
             "resources": {"requests": {"storage": "1Gi"}},
         }
         world.core.create_namespaced_persistent_volume_claim(NAMESPACE, {**labelled, "spec": spec})
-        reader = world.core.read_persistent_volume("songlin-test-pv").spec
-        reader = world.raw.sanitize_for_serialization(reader) | {
-            "accessModes": ["ReadOnlyMany"],
-            "mountOptions": ["attr-cache=3"],
-        }
-        reader["csi"] |= {"volumeHandle": "app-readers-pv"}
-        for key in ("claimRef",):
-            reader.pop(key, None)
-        world.core.create_persistent_volume({"metadata": {"name": "app-readers-pv"}, "spec": reader})
+        world.static_volume("app-readers-pv", accessModes=["ReadOnlyMany"], mountOptions=["attr-cache=3"])
         make_claim(world, "app-readers", "", "1Gi", ["ReadOnlyMany"], volume="app-readers-pv")
         script = f"mkdir -p /team/one; echo text > /team/one/file; echo sub > /sub/file; {SLEEP}"
         world.app(

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -153,6 +154,13 @@ class World:
         claim = app.spec.volumes[0].persistent_volume_claim.claim_name
         return self.core.read_namespaced_persistent_volume_claim(claim, NAMESPACE).spec.volume_name
 
+    def static_volume(self, name, **spec):
+        """One more PV of the file system, whose volumeHandle is its name."""
+        made = self.raw.sanitize_for_serialization(self.core.read_persistent_volume("songlin-test-pv").spec)
+        made.pop("claimRef", None)
+        made["csi"]["volumeHandle"] = name
+        self.core.create_persistent_volume({"metadata": {"name": name}, "spec": made | spec})
+
     # ---- configuration
 
     def csi_node(self):
@@ -164,6 +172,29 @@ class World:
             for e in pods
             if e["type"] != "DELETED" and not e["object"].metadata.deletion_timestamp
         )
+
+    @contextmanager
+    def driver_env(self, **env):
+        """Run the node part of the driver with more environment: the DaemonSet replaces its Pods."""
+        apps, name = client.AppsV1Api(self.raw), "juicefs-csi-node"
+
+        def roll(values):
+            old = self.csi_node()
+            containers = [{"name": "juicefs-plugin", "env": values}]
+            template = {"spec": {"containers": containers}}
+            patch = {"spec": {"template": template}}
+            apps.patch_namespaced_daemon_set(name, NAMESPACE, patch)
+            self.gone(old)
+            self.until_pod(
+                self.csi_node(),
+                lambda p: any(c.type == "Ready" and c.status == "True" for c in p.status.conditions or ()),
+            )
+
+        roll([{"name": key, "value": value} for key, value in env.items()])
+        try:
+            yield
+        finally:
+            roll([{"name": key, "$patch": "delete"} for key in env])
 
     def csi_log(self, pod=None):
         return self.core.read_namespaced_pod_log(pod or self.csi_node(), NAMESPACE)
