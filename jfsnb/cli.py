@@ -13,6 +13,7 @@ import click
 
 import jfsnb
 from jfsnb.errors import JfsnbError
+from jfsnb.words import LANGUAGES, VARIABLE
 
 
 def _told(command: Callable[..., Any]) -> Callable[..., None]:
@@ -47,6 +48,12 @@ def _options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return add
 
 
+def _speak(context: click.Context, option: click.Parameter, lang: str | None) -> None:
+    """From here on everything that is shown, also by kernels, is in this language."""
+    if lang:
+        os.environ[VARIABLE] = lang
+
+
 _OPTIONS: dict[str, dict[str, Any]] = {
     "cluster": {"help": "A context of the kubeconfig, or 'sandbox' (the default)."},
     "kubeconfig": {"type": click.Path(exists=True, dir_okay=False), "help": "Default: $KUBECONFIG or ~/.kube/config."},
@@ -71,10 +78,16 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "For people, with all columns, or for programs.",
     },
     "strict": {"is_flag": True, "help": "WARN ends with exit code 1, too."},
+    "lang": {
+        "type": click.Choice(list(LANGUAGES)),
+        "callback": _speak,
+        "expose_value": False,
+        "help": f"Of lessons, answers and reports (default: ${VARIABLE}, or English).",
+    },
 }
 _SHORT = {"output": "-o", "namespace": "-n"}
 _CLUSTER = ("cluster", "kubeconfig", "driver-namespace")
-_EVERYTHING = tuple(name for name in _OPTIONS if name not in ("outputs", "output", "strict"))
+_EVERYTHING = tuple(name for name in _OPTIONS if name not in ("outputs", "output", "strict", "lang"))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "JFSNB"})
@@ -84,7 +97,7 @@ def main() -> None:
 
 
 @main.command()
-@_options(*_EVERYTHING, "outputs", "strict")
+@_options(*_EVERYTHING, "outputs", "strict", "lang")
 @click.option("-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="As in papermill.")
 @click.option("-f", "--parameters-file", type=click.Path(exists=True, dir_okay=False), help="YAML, as in papermill.")
 @click.option("--baseline", default="", metavar="TAG", help="Of the sandbox: the client image that serves everybody.")
@@ -129,7 +142,7 @@ def _from_file(path: str | None) -> dict[str, Any]:
 
 
 @main.command()
-@_options(*_CLUSTER)
+@_options(*_CLUSTER, "lang")
 @click.option("--port", type=int, help="Of JupyterLab; a free one when not given.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @_told
@@ -315,7 +328,7 @@ def images_list() -> None:
 
 
 @main.command()
-@_options(*_CLUSTER, "output", "strict")
+@_options(*_CLUSTER, "output", "strict", "lang")
 @click.option("--node", default="", help="Only those on this node.")
 @click.option("--deep", is_flag=True, help="Ask every Mount Pod which client runs in it, however many there are.")
 @_told
@@ -331,7 +344,7 @@ def mounts(output: str, node: str, deep: bool, strict: bool, **options: Any) -> 
 
 @main.command()
 @click.argument("target", metavar="POD|PVC")
-@_options(*_CLUSTER, "namespace", "image", "output", "strict")
+@_options(*_CLUSTER, "namespace", "image", "output", "strict", "lang")
 @_told
 def verify(target: str, output: str, strict: bool, **options: Any) -> Any:
     """Which client serves POD (or every user of PVC), and is it the one that is asked for?
@@ -346,7 +359,7 @@ def verify(target: str, output: str, strict: bool, **options: Any) -> Any:
 
 @main.command()
 @click.argument("pvc", metavar="PVC")
-@_options(*_CLUSTER, "namespace", "output")
+@_options(*_CLUSTER, "namespace", "output", "lang")
 @click.option("--node", default="", help="On this node; else on every node that can mount it.")
 @_told
 def explain(pvc: str, output: str, node: str, **options: Any) -> Any:
@@ -357,7 +370,7 @@ def explain(pvc: str, output: str, node: str, **options: Any) -> Any:
 
 
 @main.command()
-@_options(*_CLUSTER, "output", "strict")
+@_options(*_CLUSTER, "output", "strict", "lang")
 @_told
 def doctor(output: str, strict: bool, **options: Any) -> Any:
     """Look at the whole cluster: what is wrong with the driver, its configuration and its Mount Pods? Reads only.
@@ -392,7 +405,7 @@ def rollback(run_id: str, outputs: str | None, **options: Any) -> Any:
 
 
 @main.command()
-@_options("outputs")
+@_options("outputs", "lang")
 @click.argument("run_id", required=False)
 @_told
 def report(run_id: str | None, outputs: str | None) -> None:

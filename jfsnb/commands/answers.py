@@ -11,6 +11,7 @@ import click
 from jfsnb.checks.model import Verdict
 from jfsnb.kube.redact import redact_text
 from jfsnb.views.html import show
+from jfsnb.words import translated, width
 
 EXIT_CODES = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.NA: 0, Verdict.FAIL: 1}
 TABLE, WIDE, JSON = "table", "wide", "json"
@@ -50,24 +51,25 @@ def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), c
         cell: cut longer cells, the last column's excepted.
     """
     if not rows:
-        return "none"
+        return translated("none")
     names = list(columns or rows[0])
     cells = [[name.upper().removesuffix("_SECONDS") for name in names]]
     cells += [[_cut(show(row.get(name), name), cell if name != names[-1] else None) for name in names] for row in rows]
-    widths = [max(len(line[index]) for line in cells) for index in range(len(names))]
+    widths = [max(width(line[index]) for line in cells) for index in range(len(names))]
     return "\n".join(
-        "   ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells
+        "   ".join(text + " " * (room - width(text)) for text, room in zip(line, widths, strict=True)).rstrip()
+        for line in cells
     )
 
 
 def _cut(text: str, limit: int | None) -> str:
-    text = " ".join(text.split())
+    text = translated(" ".join(text.split()))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
 def print_checks(checks: Sequence[Any]) -> None:
     """Each check with its reason and what to do next."""
     for check in checks:
-        say(f"{check.verdict:9} {check.code}  {check.title}: {check.reason}")
+        say(f"{check.verdict:9} {check.code}  {translated(check.title)}: {translated(check.reason)}")
         if check.next_action:
-            say(f"          -> {check.next_action}")
+            say(f"          -> {translated(check.next_action)}")

@@ -22,6 +22,7 @@ from typing import Any, TextIO
 
 import jfsnb
 from jfsnb.errors import JfsnbError, UsageError
+from jfsnb.notebook.lessons import NOTEBOOKS, localized
 from jfsnb.report.interrupt import Interrupted, interruptible, undisturbed
 from jfsnb.report.kernels import Kernels
 from jfsnb.report.parameters import declared, typed
@@ -29,8 +30,8 @@ from jfsnb.report.progress import Progress, make_progress
 from jfsnb.report.record import CleanUp, ClusterFacts, record
 from jfsnb.report.runner import CELL_GRACE_SECONDS, NotebookOutcome, not_run, run_notebook, title_of
 from jfsnb.settings import Settings
+from jfsnb.words import say, translated
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 KERNELS_AHEAD = 2
 IN_A_RUN = ("01-csi-background", "02-build-image", "03-patch-config", "04-deploy-smoke-pod", "05-verify-mount-pod")
 
@@ -93,7 +94,12 @@ def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = No
     Raises:
         UsageError: a parameter that cannot be used, or a folder that cannot be written; nothing has been done then.
     """
-    sources = [NOTEBOOKS / f"{name}.ipynb" for name in IN_A_RUN]
+    with tempfile.TemporaryDirectory(prefix="jfsnb-lessons-") as composed:
+        sources = [localized(NOTEBOOKS / f"{name}.ipynb", Path(composed)) for name in IN_A_RUN]
+        return _run(sources, values, strict, out, baseline)
+
+
+def _run(sources: Sequence[Path], values: Mapping[str, Any], strict: bool, out: TextIO | None, baseline: str) -> int:
     known = {name: parameter for source in sources for name, parameter in declared(source).items()}
     settings = Settings.from_mapping(typed(values, known))
     if not settings.is_sandbox and not settings.image:
@@ -102,7 +108,7 @@ def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = No
     _check_baseline(baseline, name)
     _must_be_writable(settings.folder)
     progress = make_progress(out or sys.stderr, [title_of(source) for source in sources])
-    progress.say(f"run {settings.run_id}")
+    progress.say(say("run {}", settings.run_id))
     story = Story(Place(ClusterFacts(context=settings.cluster)))
     with undisturbed():
         _carry_out(sources, settings, _place(settings, progress, name, baseline), progress, story)
@@ -193,7 +199,7 @@ def _place(settings: Settings, progress: Progress, name: str, baseline: str) -> 
         if sandbox is None:
             cluster = connect(settings)
         else:
-            progress.say(f"sandbox {name}, tier {sandbox.tier}: {sandbox.tier_reason}")
+            progress.say(say("sandbox {}, tier {}: {}", name, sandbox.tier, translated(sandbox.tier_reason)))
             cluster = connect(settings, kubeconfig=str(sandbox.kubeconfig), context=sandbox.context)
         facts = ClusterFacts(cluster.context, cluster.version, cluster.tier, cluster.tier_reason)
         yield Place(facts, name, own), kernels
@@ -309,9 +315,9 @@ def finish(settings: Settings, story: Story, strict: bool = False) -> int:
     report = folder / "report.html"
     report.write_text(report_html(found, parts, folder), encoding="utf-8")
     write_index(settings.outputs, jfsnb.__version__)
-    print(f"{found['verdict']}: {found['reason']}")
+    print(f"{found['verdict']}: {translated(found['reason'])}")
     if found["next_action"]:
-        print(f"  -> {found['next_action']}")
+        print(f"  -> {translated(found['next_action'])}")
     print(f"{found['verdict']} {_short(report)}")
     return int(found["exit_code"])
 

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from jfsnb import words
 from jfsnb.report.notebook_html import code_style, render_notebook
 from jfsnb.views import html, results
 from jfsnb.views.timeline import Stretch, timeline
@@ -26,6 +27,7 @@ def report_html(run: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], fold
     """
     named = {part["part"]: part for part in parts}
     plan = named.get("plan", {}).get("data", {})
+    cast = named.get("who_is_who", {}).get("data", {})
     undone = run["clean_up"]["rows"]
     titles = {book["name"]: book["title"] for book in run["notebooks"]}
     return page(
@@ -35,6 +37,7 @@ def report_html(run: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], fold
         colour=html.VERDICT_COLOURS[run["verdict"]],
         facts=_facts(run, named),
         serving=Markup(results.serving(named)),
+        architecture=Markup(results.architecture(cast)) if cast.get("cast") else "",
         checks=_checks(parts, titles),
         diff=Markup(html.diff(plan["diff"])) if plan.get("changed") else "",
         config_map=plan.get("config_map", ""),
@@ -55,7 +58,8 @@ def page(template: str, **values: Any) -> str:
     """Fill a template; every value is escaped there, except `Markup`."""
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
     style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template(template).render(style=style, **values)
+    tongue = {"lang": words.TAGS[words.language()], "say": words.say, "translated": words.translated}
+    return environment.get_template(template).render(style=style, **tongue, **values)
 
 
 def _facts(run: Mapping[str, Any], named: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, bool]]:

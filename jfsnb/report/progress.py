@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from jfsnb.report.runner import NotebookOutcome, Watcher
+from jfsnb.words import say, translated
+from jfsnb.words import width as width_of
 
 _COLOURS = {"PASS": "32", "FAIL": "31", "WARN": "33", "NOT_READY": "35", "ERROR": "31", "N/A": "2"}
 _SIGNS = {"PASS": "✓", "WARN": "!", "NOT_READY": "·", "N/A": "·"}
@@ -40,17 +42,17 @@ class Progress:
         return Watcher(self.cell, self.waiting)
 
     def cell(self, number: int, count: int, label: str) -> None:
-        self.say(f"      cell {number}/{count}: {label}")
+        self.say(say("      cell {}/{}: {}", number, count, label))
 
     def waiting(self, text: str) -> None:
         if text != self._waiting:
             self._waiting = text
-            self.say(f"      … {text}")
+            self.say(f"      … {translated(text)}")
 
     def done(self, outcome: NotebookOutcome) -> None:
         """The notebook ended."""
-        reason = "" if outcome.verdict == "PASS" else f": {outcome.reason}"
-        self.say(f"      {outcome.verdict} after {outcome.seconds:.1f} s{reason}")
+        reason = "" if outcome.verdict == "PASS" else f": {translated(outcome.reason)}"
+        self.say(say("      {} after {} s{}", outcome.verdict, f"{outcome.seconds:.1f}", reason))
 
     def close(self) -> None:
         """Nothing follows."""
@@ -77,7 +79,7 @@ class TerminalProgress(Progress):
 
     def notebook(self, number: int) -> Watcher:
         with self._lock:
-            self.number, self._present, self._waiting = number, "starting", ""
+            self.number, self._present, self._waiting = number, say("starting"), ""
             self._since = time.monotonic()
             self._erase()
             self._draw()
@@ -126,7 +128,7 @@ class TerminalProgress(Progress):
         width = shutil.get_terminal_size().columns
         lines = [self._line(number, title) for number, title in enumerate(self.titles, 1)]
         if self.number > len(self._outcomes):
-            told = f"{self._present} … {self._waiting}" if self._waiting else self._present
+            told = f"{self._present} … {translated(self._waiting)}" if self._waiting else self._present
             lines.insert(self.number, f"      {told}")
         for line in lines:
             self.out.write(self._cut(line, width) + "\n")
@@ -138,7 +140,7 @@ class TerminalProgress(Progress):
             outcome = self._outcomes[number - 1]
             sign = self._paint(_SIGNS.get(outcome.verdict, "✗"), _COLOURS[outcome.verdict])
             seconds = f" {outcome.seconds:.1f} s" if outcome.seconds else ""
-            reason = "" if outcome.verdict == "PASS" else f" {outcome.verdict}: {outcome.reason}"
+            reason = "" if outcome.verdict == "PASS" else f" {outcome.verdict}: {translated(outcome.reason)}"
             return f"  {sign} {title}{self._paint(seconds, '2')}{reason}"
         if number == self.number:
             return f"  {self._paint('▸', '36')} {title}{self._paint(f' {time.monotonic() - self._since:.0f} s', '2')}"
@@ -148,7 +150,7 @@ class TerminalProgress(Progress):
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colour and text else text
 
     def _cut(self, line: str, width: int) -> str:
-        """So that no line wraps; escape codes take no room."""
+        """So that no line wraps; escape codes take no room, Chinese letters that of two."""
         room, kept, index = width - 1, [], 0
         while index < len(line) and room > 0:
             if line[index] == "\x1b":
@@ -157,7 +159,7 @@ class TerminalProgress(Progress):
                 index = end
                 continue
             kept.append(line[index])
-            room, index = room - 1, index + 1
+            room, index = room - width_of(line[index]), index + 1
         return "".join(kept) + ("\x1b[0m" if self._colour else "")
 
 

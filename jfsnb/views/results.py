@@ -53,10 +53,9 @@ def _preflight(data: Data) -> str:
 
 
 def _who_is_who(data: Data) -> str:
-    picture = diagrams.architecture(data["cast"], data["nodes"], data["mount_pods"], data["config_map"])
     images = diagrams.versions(data["mount_pods"])
     return (
-        picture
+        architecture(data)
         + html.table(data["cast"], caption="who takes part")
         + html.table(data["nodes"], caption="nodes, and the driver's Pod on each")
         + html.folded(
@@ -66,6 +65,11 @@ def _who_is_who(data: Data) -> str:
             f"config.yaml in ConfigMap {data['config_map']}", html.block(data["config"], "the driver's config.yaml")
         )
     )
+
+
+def architecture(data: Data) -> str:
+    """The picture of the cluster's storage side, from the data of ``who_is_who``."""
+    return diagrams.architecture(data["cast"], data["nodes"], data["mount_pods"], data["config_map"])
 
 
 def _smoke(data: Data) -> str:
@@ -244,7 +248,7 @@ def lanes(parts: Mapping[str, Part]) -> list[diagrams.Lane]:
         data = parts.get(name, {}).get("data")
         if data and data["pod"]:
             version = running_client(client.get(levels) or []) or str(seen.get(data["mount_pod"]) or "")
-            lane = (data["pod"], data["mount_pod"], data["mount_image"], _short(version), note)
+            lane = (data["pod"], data["mount_pod"], data["mount_image"], short_version(version), note)
             found.append(diagrams.Lane(*lane, tested=name == "smoke"))
     return found
 
@@ -255,7 +259,7 @@ def running_client(levels: Sequence[Mapping[str, Any]]) -> str:
     return next(found, "")
 
 
-def _short(version: str) -> str:
+def short_version(version: str) -> str:
     """``0.14.2 (2021-09-05 03f36d6)`` without its date."""
     return re.sub(r"\(\S+ (\w{7,})\)", r"(\1)", version)
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from html import escape
-from unicodedata import east_asian_width
 
-from jfsnb.words import translated
+from jfsnb.words import translated, width
 
 STYLE = """
 .bg{fill:#fbfcfd;stroke:#d5dbe3}.box{fill:#fff;stroke:#9aa7b8;stroke-width:1.2}.zone{fill:#eef2f7;stroke:#c3ccd8;stroke-dasharray:5 4}
@@ -110,11 +109,6 @@ def fit(text: str, room: float, kind: str = "") -> str:
     most = int(room / wide)
     tail = _upto(text[::-1], most * 3 // 5)[::-1]
     return f"{_upto(text, most - width(tail) - 1)}…{tail}"
-
-
-def width(text: str) -> int:
-    """Its length in Latin letters: a Chinese one takes as much room as two."""
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _upto(text: str, most: int) -> str:

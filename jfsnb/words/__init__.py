@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from unicodedata import east_asian_width
 
 VARIABLE = "JFSNB_LANG"
 LANGUAGES = {"en": "English", "zh": "简体中文"}
@@ -36,6 +37,11 @@ def say(text: str, *values: object) -> str:
 def translated(text: str) -> str:
     """A sentence that was put together elsewhere, in the language in use."""
     return text if language() == "en" else _translated(text, language())
+
+
+def width(text: str) -> int:
+    """Its length in Latin letters: a Chinese one takes as much room as two."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 @functools.lru_cache(maxsize=4096)
