@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import weakref
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from jfsnb.errors import ConnectionFailed, PermissionMissing
@@ -73,8 +76,24 @@ def _client(kubeconfig: str, context: str) -> tuple[Any, str]:
             f"kubeconfig {where} has no context {name!r}", f"use one of: {', '.join(sorted(known)) or '(it has none)'}"
         )
     try:
-        return config.new_client_from_config(config_file=file, context=name, persist_config=False), name
+        configuration = kubernetes.client.Configuration()
+        with tempfile.TemporaryDirectory(prefix="jfsnb-") as folder:
+            config.load_kube_config(file, name, configuration, persist_config=False, temp_file_path=folder)
+            _keep_in_memory(configuration, folder)
+        return kubernetes.client.ApiClient(configuration), name
     except (ConfigException, OSError, ValueError) as error:
         raise ConnectionFailed(
             f"context {name!r} of {where} cannot be used: {error}", "repair the kubeconfig"
         ) from error
+
+
+def _keep_in_memory(configuration: Any, folder: str) -> None:
+    """Certificates and keys that the official client wrote into files, for OpenSSL: in files a killed process would
+    leave them behind."""
+    for field in ("ssl_ca_cert", "cert_file", "key_file"):
+        path = getattr(configuration, field)
+        if path and path.startswith(folder):
+            memory = os.memfd_create(field)
+            weakref.finalize(configuration, os.close, memory)
+            os.write(memory, Path(path).read_bytes())
+            setattr(configuration, field, f"/proc/self/fd/{memory}")

@@ -1,6 +1,7 @@
 """The verbs against a real API server: the sandbox's, in the tier that runs nothing."""
 
 import os
+import tempfile
 
 import pytest
 import yaml
@@ -46,6 +47,13 @@ def test_connect_says_who_answers(cluster, sandbox):
     assert cluster.server == sandbox.server
     assert cluster.version.startswith("v1.")
     assert cluster.tier == "recorded" and cluster.default_image
+
+
+def test_no_file_is_left_that_holds_the_credentials(sandbox, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for _ in range(2):
+        found = connect(kubeconfig=str(sandbox.kubeconfig))
+        assert found.version and not list(tmp_path.iterdir())
 
 
 def test_unknown_context_names_the_known_ones(sandbox):
