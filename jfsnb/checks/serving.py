@@ -51,7 +51,9 @@ def claim_bound(pvc: Obj | Unreadable | None, pv: Obj | Unreadable | None, claim
             return unreadable(BOUND, facts)
     assert not isinstance(pvc, Unreadable) and not isinstance(pv, Unreadable)
     if pvc is None:
-        return result(BOUND, Verdict.FAIL, f"there is no claim {claim}", [Evidence(f"pvc/{claim}", "", "not found")])
+        evidence = [Evidence(f"pvc/{claim}", "", "not found")]
+        next_action = "Name one that is there (pvc, namespace), or have one made (storage_class)."
+        return result(BOUND, Verdict.FAIL, f"there is no claim {claim}", evidence, next_action)
     phase, volume = pvc.get("status", {}).get("phase", ""), pvc.get("spec", {}).get("volumeName", "")
     evidence = [Evidence(f"pvc/{claim}", "status.phase", phase), Evidence(f"pvc/{claim}", "spec.volumeName", volume)]
     if phase == "Lost":

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -101,7 +101,7 @@ def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = No
 
 def _run(sources: Sequence[Path], values: Mapping[str, Any], strict: bool, out: TextIO | None, baseline: str) -> int:
     known = {name: parameter for source in sources for name, parameter in declared(source).items()}
-    settings = Settings.from_mapping(typed(values, known))
+    settings = _absolute(Settings.from_mapping(typed(values, known)))
     if not settings.is_sandbox and not settings.image:
         raise UsageError("no image was given to test", "name the client image under test: --image")
     name = os.environ.get("JFSNB_SANDBOX", "default") if settings.is_sandbox else ""
@@ -164,6 +164,16 @@ def _check_baseline(baseline: str, sandbox: str) -> None:
             f"sandbox {sandbox!r} is running with the baseline {running.baseline}",
             f"stop it first: jfsnb sandbox down --name {sandbox}; the run then brings its own",
         )
+
+
+def _absolute(settings: Settings) -> Settings:
+    """Paths that hold for kernels too, which work in another directory."""
+    if "KUBECONFIG" in os.environ:
+        paths = os.environ["KUBECONFIG"].split(os.pathsep)
+        os.environ["KUBECONFIG"] = os.pathsep.join(str(Path(path).absolute()) for path in paths if path)
+    if not settings.kubeconfig:
+        return settings
+    return replace(settings, kubeconfig=str(Path(settings.kubeconfig).expanduser().absolute()))
 
 
 def _must_be_writable(folder: Path) -> None:

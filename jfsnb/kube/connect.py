@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import weakref
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from jfsnb.errors import ConnectionFailed, PermissionMissing
 from jfsnb.kube.cluster import Cluster
+from jfsnb.kube.credentials import in_memory
 from jfsnb.kube.transport import Transport
 from jfsnb.settings import Settings
 
@@ -53,8 +51,10 @@ def _client(kubeconfig: str, context: str) -> tuple[Any, str]:
     import kubernetes.client
     from kubernetes import config as untyped
     from kubernetes.config import ConfigException
+    from yaml import YAMLError
 
     config: Any = untyped
+    unusable = (ConfigException, YAMLError, OSError, ValueError, TypeError, AttributeError)  # as its loader fails
 
     if not kubeconfig and not context and "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get("KUBECONFIG"):
         configuration = kubernetes.client.Configuration()
@@ -67,8 +67,9 @@ def _client(kubeconfig: str, context: str) -> tuple[Any, str]:
     where = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
         contexts, current = config.list_kube_config_contexts(config_file=file)
-    except (ConfigException, OSError, ValueError) as error:
-        raise ConnectionFailed(f"kubeconfig {where} cannot be used: {error}", "set kubeconfig or KUBECONFIG") from error
+    except unusable as error:
+        said = " ".join(str(error).split())
+        raise ConnectionFailed(f"kubeconfig {where} cannot be used: {said}", "set kubeconfig or KUBECONFIG") from error
     name = context or (current or {}).get("name", "")
     known = [c["name"] for c in contexts]
     if name not in known:
@@ -77,23 +78,10 @@ def _client(kubeconfig: str, context: str) -> tuple[Any, str]:
         )
     try:
         configuration = kubernetes.client.Configuration()
-        with tempfile.TemporaryDirectory(prefix="jfsnb-") as folder:
+        with in_memory(configuration) as folder:
             config.load_kube_config(file, name, configuration, persist_config=False, temp_file_path=folder)
-            _keep_in_memory(configuration, folder)
         return kubernetes.client.ApiClient(configuration), name
-    except (ConfigException, OSError, ValueError) as error:
+    except unusable as error:
         raise ConnectionFailed(
             f"context {name!r} of {where} cannot be used: {error}", "repair the kubeconfig"
         ) from error
-
-
-def _keep_in_memory(configuration: Any, folder: str) -> None:
-    """Certificates and keys that the official client wrote into files, for OpenSSL: in files a killed process would
-    leave them behind."""
-    for field in ("ssl_ca_cert", "cert_file", "key_file"):
-        path = getattr(configuration, field)
-        if path and path.startswith(folder):
-            memory = os.memfd_create(field)
-            weakref.finalize(configuration, os.close, memory)
-            os.write(memory, Path(path).read_bytes())
-            setattr(configuration, field, f"/proc/self/fd/{memory}")

@@ -6,6 +6,7 @@ pool and its credential plug-ins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -143,7 +144,7 @@ def connection_error(server: str, error: Exception) -> ConnectionFailed:
     cause: BaseException = error
     while isinstance(getattr(cause, "reason", None), BaseException):
         cause = cause.reason  # type: ignore[attr-defined]
-    text = str(cause).split(": ", 1)[-1] if "object at 0x" in str(cause) else str(cause)
+    text = re.sub(r"^\S*Connection\w*\(.*?\): |^<.*? object at 0x.*?>: ", "", str(cause))
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return ConnectionFailed(
             f"{server} shows a certificate that the kubeconfig does not trust: {text}",

@@ -106,7 +106,7 @@ def judge_run(outcomes: Sequence[NotebookOutcome], parts: Sequence[Part], clean_
     if worst:
         first = worst[0]
         more = f" (and {len(worst) - 1} more)" if len(worst) > 1 else ""
-        return Judged(verdict, f"{first['title']}: {first['reason']}{more}", first["next_action"])
+        return Judged(verdict, f"{first['title']}? {first['reason']}{more}", first["next_action"])
     if troubles:
         return Judged(verdict, f"{troubles[0].name}: {troubles[0].reason}", troubles[0].next_action)
     return Judged(Verdict.ERROR, "nothing was judged", "look at the notebooks in the report")

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -54,6 +55,9 @@ def test_no_file_is_left_that_holds_the_credentials(sandbox, tmp_path, monkeypat
     for _ in range(2):
         found = connect(kubeconfig=str(sandbox.kubeconfig))
         assert found.version and not list(tmp_path.iterdir())
+    found.transport.headers()  # credentials may be refreshed here
+    assert "BEGIN CERTIFICATE" in Path(found.transport.configuration.ssl_ca_cert).read_text()
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_context_names_the_known_ones(sandbox):
