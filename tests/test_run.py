@@ -4,11 +4,9 @@ import base64
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -16,28 +14,6 @@ import pytest
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full, pytest.mark.slow]
 GIVE_UP_SECONDS = 150
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    """A sandbox of this module's own."""
-    from jfsnb.sandbox import lifecycle
-    from jfsnb.sandbox.node.tier import detect
-
-    tier = detect()
-    if tier.name != "full":
-        pytest.skip(f"needs tier full, this machine has {tier.name}: {tier.reason}")
-    home = tempfile.mkdtemp(prefix="jfr")  # short: unix sockets
-    before = os.environ.get("JFSNB_STATE_HOME")
-    os.environ["JFSNB_STATE_HOME"] = home
-    try:
-        yield lifecycle.up("tested", owner_pid=os.getpid())
-    finally:
-        lifecycle.down("tested")
-        os.environ.pop("JFSNB_STATE_HOME")
-        if before is not None:
-            os.environ["JFSNB_STATE_HOME"] = before
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture
@@ -244,10 +220,10 @@ def test_the_investigation_runs_without_a_front_end(sandbox, tmp_path):
 def test_a_run_without_a_sandbox_brings_its_own_and_takes_it_away(sandbox, tmp_path):
     from jfsnb.sandbox import lifecycle
 
+    before = {path.name for path in lifecycle.home().iterdir()}
     code, run, _ = (running := Running(tmp_path, sandbox="none")).end()
     assert (code, run["verdict"]) == (0, "PASS"), "".join(running.told)
-    assert [found.name for found in lifecycle.running()] == ["tested"]
-    assert {path.name for path in lifecycle.home().iterdir()} == {"tested"}
+    assert {path.name for path in lifecycle.home().iterdir()} == before
 
 
 @pytest.mark.skipif(

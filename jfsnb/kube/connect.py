@@ -8,7 +8,6 @@ from typing import Any
 
 from jfsnb.errors import ConnectionFailed, PermissionMissing
 from jfsnb.kube.cluster import Cluster
-from jfsnb.kube.credentials import in_memory
 from jfsnb.kube.transport import Transport
 from jfsnb.settings import Settings
 
@@ -53,6 +52,8 @@ def _client(kubeconfig: str, context: str) -> tuple[Any, str]:
     from kubernetes.config import ConfigException
     from yaml import YAMLError
 
+    from jfsnb.kube.credentials import configured
+
     config: Any = untyped
     unusable = (ConfigException, YAMLError, OSError, ValueError, TypeError, AttributeError)  # as its loader fails
 
@@ -77,10 +78,7 @@ def _client(kubeconfig: str, context: str) -> tuple[Any, str]:
             f"kubeconfig {where} has no context {name!r}", f"use one of: {', '.join(sorted(known)) or '(it has none)'}"
         )
     try:
-        configuration = kubernetes.client.Configuration()
-        with in_memory(configuration) as folder:
-            config.load_kube_config(file, name, configuration, persist_config=False, temp_file_path=folder)
-        return kubernetes.client.ApiClient(configuration), name
+        return kubernetes.client.ApiClient(configured(file, name)), name
     except unusable as error:
         raise ConnectionFailed(
             f"context {name!r} of {where} cannot be used: {error}", "repair the kubeconfig"

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from jfsnb.errors import SandboxError, UsageError
 
-START_SECONDS = 60.0
+START_SECONDS, END_SECONDS = 60.0, 30.0
+RUNNING, ENDING = "sandbox.json", "ending.json"  #: the same facts: its supervisor renames the file before all else
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,15 @@ class Sandbox:
     baseline: str
 
     @classmethod
-    def read(cls, state: Path) -> Sandbox:
-        raw = json.loads((state / "sandbox.json").read_text(encoding="utf-8"))
+    def read(cls, state: Path, file: str = RUNNING) -> Sandbox:
+        raw = json.loads((state / file).read_text(encoding="utf-8"))
         return cls(**{**raw, "state_dir": Path(raw["state_dir"]), "kubeconfig": Path(raw["kubeconfig"])})
 
     def write(self) -> None:
         raw = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
         new = self.state_dir / "sandbox.json.new"
         new.write_text(json.dumps(raw, indent=1), encoding="utf-8")
-        new.rename(self.state_dir / "sandbox.json")  # whoever reads finds all of it, or nothing
+        new.rename(self.state_dir / RUNNING)  # whoever reads finds all of it, or nothing
 
 
 def home() -> Path:
@@ -95,6 +96,7 @@ def up(
         raise UsageError(
             f"sandbox {name!r} is running already", f"use it, or stop it: jfsnb sandbox down --name {name}"
         )
+    _wait_for_end(state)
     shutil.rmtree(state, ignore_errors=True)
     for part in ("log", "credentials", "store/meta", "store/objects", "nodes", "images"):
         (state / part).mkdir(mode=0o700, parents=True)
@@ -204,12 +206,30 @@ def _tail(logs: Path) -> str:
 
 
 def find(name: str = "default") -> Sandbox | None:
-    """The running sandbox of that name, or None."""
-    try:
-        sandbox = Sandbox.read(home() / name)
-    except (FileNotFoundError, json.JSONDecodeError, TypeError):
-        return None
-    return sandbox if _is_supervisor(sandbox.pid, sandbox.state_dir) else None
+    """The running sandbox of that name, or None; one that is about to end does not count."""
+    return _alive(home() / name, RUNNING)
+
+
+def _alive(state: Path, *files: str) -> Sandbox | None:
+    """The sandbox of a directory, if its supervisor runs and is as far as one of these files says."""
+    for file in files:
+        try:
+            sandbox = Sandbox.read(state, file)
+        except (FileNotFoundError, json.JSONDecodeError, TypeError):
+            continue
+        if _is_supervisor(sandbox.pid, sandbox.state_dir):
+            return sandbox
+    return None
+
+
+def _wait_for_end(state: Path, seconds: float = END_SECONDS) -> None:
+    """Wait for a supervisor that is taking its sandbox away, directory included."""
+    ending = _alive(state, ENDING)
+    with contextlib.suppress(ProcessLookupError):
+        if ending is not None:
+            handle = os.pidfd_open(ending.pid)
+            select.select([handle], [], [], seconds)
+            os.close(handle)
 
 
 def running() -> list[Sandbox]:
@@ -223,9 +243,9 @@ def ensure(name: str = "default", owner_pid: int | None = None, tier: str | None
     return find(name) or up(name, owner_pid=owner_pid, tier=tier)
 
 
-def down(name: str = "default", seconds: float = 30.0) -> bool:
+def down(name: str = "default", seconds: float = END_SECONDS) -> bool:
     """Stop a sandbox and remove its directory; False when none of that name runs."""
-    sandbox = find(name)
+    sandbox = _alive(home() / name, RUNNING, ENDING)
     if sandbox is None:
         return False
     handle = os.pidfd_open(sandbox.pid)
@@ -248,7 +268,8 @@ def down(name: str = "default", seconds: float = 30.0) -> bool:
 def sweep() -> None:
     """Remove the directories of sandboxes whose supervisor was killed."""
     for path in home().iterdir():
-        if path.is_dir() and (path / "sandbox.json").exists() and find(path.name) is None:
+        known = (path / RUNNING).exists() or (path / ENDING).exists()
+        if known and _alive(path, RUNNING, ENDING) is None:
             shutil.rmtree(path, ignore_errors=True)
 
 

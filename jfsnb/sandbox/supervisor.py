@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from jfsnb.sandbox.lifecycle import Sandbox
+from jfsnb.sandbox.lifecycle import ENDING, RUNNING, Sandbox
 from jfsnb.sandbox.pki import make_pki
 from jfsnb.sandbox.world import ARTICLE_NODE
 
@@ -38,7 +38,10 @@ def main() -> None:
         supervisor.run()
     finally:
         supervisor.stop()
-        shutil.rmtree(state, ignore_errors=True)
+        gone = state.with_name(f"{state.name}.{os.getpid()}")  # free its name at once
+        with contextlib.suppress(FileNotFoundError):
+            state.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _arguments() -> argparse.Namespace:
@@ -148,6 +151,8 @@ class Supervisor:
 
     def stop(self) -> None:
         """End all children, the node agents included, and wait until none is left."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.state / RUNNING).rename(self.state / ENDING)
         for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
             for handle in list(self.children):
                 with contextlib.suppress(ProcessLookupError):

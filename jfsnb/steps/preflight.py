@@ -10,7 +10,7 @@ from jfsnb.checks import preflight as checks
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.checks.serving import claim_bound
-from jfsnb.checks.tier import real_data_path
+from jfsnb.checks.tier import FULL, REAL_CLUSTER, real_data_path
 from jfsnb.driver import names
 from jfsnb.errors import NotInCluster, PermissionMissing, SandboxError
 from jfsnb.kube import access
@@ -108,11 +108,11 @@ def preflight(run: Run) -> Preflight:
         checks=tuple(map(_obstacle, checks_found)),
         timeline=tuple(timeline.entries),
     )
-    if cluster.tier == "recorded":
+    if cluster.tier not in (REAL_CLUSTER, FULL):
         run.finish(result)
         raise SandboxError(
-            f"this machine's sandbox runs nothing ({cluster.tier_reason})",
-            "run on Linux x86-64 with namespaces, or against a real cluster",
+            f"cannot be judged in sandbox tier {cluster.tier}: {cluster.tier_reason}",
+            "run on Linux x86-64 with /dev/fuse and user namespaces, or against a real cluster: --cluster CONTEXT",
         )
     return run.require(result)
 

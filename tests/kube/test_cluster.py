@@ -1,6 +1,5 @@
 """The verbs against a real API server: the sandbox's, in the tier that runs nothing."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -16,13 +15,9 @@ pytestmark = pytest.mark.sandbox
 NAMESPACE = "juicefs-system"
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory):
-    from jfsnb.sandbox import lifecycle
-
-    name = f"kube-{os.getpid()}"
-    yield lifecycle.up(name, owner_pid=os.getpid(), tier="recorded")
-    lifecycle.down(name)
+@pytest.fixture
+def sandbox(recorded_sandbox):
+    return recorded_sandbox
 
 
 @pytest.fixture

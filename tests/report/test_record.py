@@ -47,7 +47,7 @@ def test_a_complete_run_without_a_complaint_passes():
 def test_the_worst_check_decides_and_is_named(verdict):
     judged = judge_run([RAN], with_check("client", verdict), CLEAN)
     assert judged.verdict == verdict
-    assert "Asked: seen" in judged.reason
+    assert "Asked? seen" in judged.reason
     assert judged.next_action == "Look at it."
 
 

@@ -1,6 +1,5 @@
-"""A sandbox of this directory's own, in the highest tier, and runs against it."""
+"""Runs against the sandbox."""
 
-import os
 from dataclasses import replace
 
 import pytest
@@ -18,19 +17,6 @@ STORY = (
     *(deploy.prepare, deploy.smoke, deploy.side_by_side),
     *(verify.chain, verify.client, verify.data, verify.shutdown, verify.restore, verify.verdict),
 )
-
-
-@pytest.fixture(scope="session")
-def sandbox():
-    from jfsnb.sandbox import lifecycle
-    from jfsnb.sandbox.node.tier import detect
-
-    tier = detect()
-    if tier.name != "full":
-        pytest.skip(f"needs tier full, this machine has {tier.name}: {tier.reason}")
-    name = f"steps-{os.getpid()}"
-    yield lifecycle.up(name, owner_pid=os.getpid())
-    lifecycle.down(name)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -22,9 +23,11 @@ from jfsnb.errors import (
     WaitTimeout,
 )
 from jfsnb.kube.connect import connect
+from jfsnb.kube.connect import connect
+from jfsnb.settings import Settings
 from jfsnb.steps import background, deploy, patch, verify
 from jfsnb.steps.rollback import rollback
-from jfsnb.steps.run import checks_of, load, open_run
+from jfsnb.steps.run import checks_of, load, open_run, open_run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
 OLD = "juicedata/mount:ce-v0.14.2-5e26ba3"
@@ -68,6 +71,15 @@ def test_results_are_plain_data_without_secrets(world):
     kept = "".join(p.read_text() for p in run.folder.rglob("*") if p.is_file())
     assert "sqlite3:///var/lib/jfsnb-store/meta" not in json.dumps([p["data"] for p in load(run.folder)])
     assert "client-key-data" not in kept
+
+
+def test_where_nothing_can_mount_it_is_told_before_anything_is_tried(recorded_sandbox, tmp_path):
+    cluster = connect(kubeconfig=str(recorded_sandbox.kubeconfig))
+    run = open_run(replace(Settings(), outputs=tmp_path), cluster)
+    with pytest.raises(SandboxError, match="cannot be judged in sandbox tier recorded"):
+        background.preflight(run)
+    assert verdict_of(run) is not Verdict.PASS
+    assert run.journal.standing() == ()
 
 
 def test_an_unknown_tag_fails_at_once_and_says_so(world):

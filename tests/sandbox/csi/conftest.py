@@ -1,26 +1,15 @@
-"""One sandbox for all end-to-end tests of the driver; each test leaves it as it found it."""
-
-import os
+"""The sandbox for all end-to-end tests of the driver; each test leaves it as it found it."""
 
 import pytest
-
-from jfsnb.sandbox import lifecycle
 
 from .world import NAMESPACE, World
 
 
 @pytest.fixture(scope="session")
-def running_world():
-    name = f"csi-{os.getpid()}"
-    sandbox = lifecycle.up(name, owner_pid=os.getpid())
-    try:
-        if sandbox.tier != "full":
-            pytest.skip(f"needs tier full: {sandbox.tier_reason}")
-        world = World(sandbox.kubeconfig)
-        world.running("juicefs-csi-controller-0")  # its init container formats the file system
-        yield world
-    finally:
-        lifecycle.down(name)
+def running_world(sandbox):
+    world = World(sandbox.kubeconfig)
+    world.running("juicefs-csi-controller-0")  # its init container formats the file system
+    return world
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import ssl
 import subprocess
@@ -12,20 +11,14 @@ import aiohttp
 import pytest
 from kubelet_cluster import IMAGE, container, in_namespace, phase, pod
 
-from jfsnb.sandbox import lifecycle
 from jfsnb.sandbox.client import ApiError
-from jfsnb.sandbox.node.tier import detect
 
 pytestmark = pytest.mark.sandbox
 
 
-@pytest.fixture(scope="module")
-def sandbox():
-    if detect().name == "recorded":
-        pytest.skip(detect().reason)
-    running = lifecycle.up(f"kt-{os.getpid()}", owner_pid=os.getpid())
-    yield running
-    lifecycle.down(running.name)
+@pytest.fixture
+def sandbox(container_sandbox):
+    return container_sandbox
 
 
 @pytest.fixture

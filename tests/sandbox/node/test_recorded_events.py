@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from pathlib import Path
 
 import pytest
 import yaml
 from kubelet_cluster import in_namespace
-
-from jfsnb.sandbox import lifecycle
-from jfsnb.sandbox.node.tier import detect
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 RECORDED = Path(__file__).parents[2] / "recorded"
@@ -40,12 +36,9 @@ def recorded():
     }
 
 
-def test_events_are_worded_as_a_real_kubelet_words_them():
-    if detect().name == "recorded":
-        pytest.skip(detect().reason)
+def test_events_are_worded_as_a_real_kubelet_words_them(container_sandbox):
     documents = list(yaml.safe_load_all((RECORDED / "pods.yaml").read_text(encoding="utf-8")))
     wanted = recorded()
-    sandbox = lifecycle.up(f"ke-{os.getpid()}", owner_pid=os.getpid())
 
     async def test(k):
         plurals = {"Pod": "pods", "ConfigMap": "configmaps"}
@@ -70,7 +63,4 @@ def test_events_are_worded_as_a_real_kubelet_words_them():
         kubelets = {w for w in seen if w[2] != "Scheduled"}
         assert kubelets == wanted
 
-    try:
-        in_namespace(sandbox, test)
-    finally:
-        lifecycle.down(sandbox.name)
+    in_namespace(container_sandbox, test)

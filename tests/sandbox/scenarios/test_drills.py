@@ -1,7 +1,5 @@
 """Each drill brings its sandbox into a state that the diagnosis names, and out of it again without a trace."""
 
-import os
-
 import pytest
 
 from jfsnb.checks.model import Verdict
@@ -11,19 +9,6 @@ from jfsnb.sandbox.scenarios import drill, find, scenarios
 from jfsnb.steps import investigate
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    from jfsnb.sandbox import lifecycle
-    from jfsnb.sandbox.node.tier import detect
-
-    tier = detect()
-    if tier.name != "full":
-        pytest.skip(f"needs tier full, this machine has {tier.name}: {tier.reason}")
-    name = f"drill-{os.getpid()}"
-    yield lifecycle.up(name, owner_pid=os.getpid())
-    lifecycle.down(name)
 
 
 @pytest.fixture(scope="module")
