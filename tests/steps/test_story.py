@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from dataclasses import replace
 
 import pytest
 import yaml
@@ -20,14 +19,14 @@ from jfsnb.errors import (
     JfsnbError,
     NotInCluster,
     PermissionMissing,
+    SandboxError,
     WaitTimeout,
 )
-from jfsnb.kube.connect import connect
 from jfsnb.kube.connect import connect
 from jfsnb.settings import Settings
 from jfsnb.steps import background, deploy, patch, verify
 from jfsnb.steps.rollback import rollback
-from jfsnb.steps.run import checks_of, load, open_run, open_run
+from jfsnb.steps.run import checks_of, load, open_run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
 OLD = "juicedata/mount:ce-v0.14.2-5e26ba3"
