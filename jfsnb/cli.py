@@ -383,11 +383,13 @@ def doctor(output: str, strict: bool, **options: Any) -> Any:
 
 
 @main.command()
-@_options(*_CLUSTER, "namespace", "image", "scope", "pvc", "run-id")
+@_options(*_CLUSTER, "namespace", "image", "scope", "pvc", "run-id", "outputs")
 @click.option("--yes", is_flag=True, help="Apply it; without this only the plan is shown.")
 @_told
-def patch(yes: bool, **options: Any) -> Any:
+def patch(yes: bool, outputs: str | None, **options: Any) -> Any:
     """Show (and with --yes apply) the patch that puts an image in place; undo it with 'rollback'."""
+    if outputs:
+        os.environ["JFSNB_OUTPUTS"] = str(Path(outputs).absolute())
     from jfsnb.commands.changes import patch as patch_config
 
     return patch_config(_given(options), yes)

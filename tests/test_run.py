@@ -130,7 +130,7 @@ def planted(cluster):
         cluster.delete("events", "juicefs-system", f"planted-{number}")
 
 
-def questions(sandbox):
+def questions(outputs):
     """What the commands of every day print, errors included."""
     from click.testing import CliRunner
 
@@ -139,14 +139,15 @@ def questions(sandbox):
     words = [["mounts"], ["doctor"], ["verify", "songlin-test-pvc"], ["explain", "songlin-test-pvc"], ["verify", "no"]]
     calls = [[*w, "-o", form] for w in words for form in ("table", "wide", "json")]
     calls += [["patch", "--scope", scope] for scope in ("canary", "global")]
-    return "".join(CliRunner().invoke(main, c, env={"JFSNB_SANDBOX": "tested"}).output for c in calls)
+    env = {"JFSNB_SANDBOX": "tested", "JFSNB_OUTPUTS": str(outputs)}
+    return "".join(CliRunner().invoke(main, c, env=env).output for c in calls)
 
 
-def test_no_planted_secret_shows_anywhere(sandbox, cluster, planted, tmp_path):
+def test_no_planted_secret_shows_anywhere(cluster, planted, tmp_path):
     code, run, out = (running := Running(tmp_path)).end()
     assert (code, run["verdict"]) == (0, "PASS"), "".join(running.told)
-    left = {str(path): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
-    left |= {"stdout": out, "stderr": "".join(running.told), "questions": questions(sandbox)}
+    left = {"stdout": out, "stderr": "".join(running.told), "questions": questions(tmp_path)}
+    left |= {str(path): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     assert "mounts" in left["questions"] and "redis://" in "".join(left.values())  # the plants were met, and masked
     assert [(where, secret) for where, text in left.items() for secret in planted if secret in text] == []
 

@@ -10,6 +10,10 @@ from jfsnb.commands.answers import exit_code, print_checks, say, text_table
 from jfsnb.commands.run import connected
 from jfsnb.errors import UsageError
 from jfsnb.settings import Settings
+from jfsnb.steps.model import Table
+
+#: Lines of a preview.
+SHOWN = 40
 
 
 def patch(options: Mapping[str, Any], apply: bool) -> int:
@@ -25,6 +29,7 @@ def patch(options: Mapping[str, Any], apply: bool) -> int:
     say(f"ConfigMap {plan.config_map}, scope {plan.scope}, claim {settings.pvc}")
     say(f"now:  {plan.current_image} ({plan.current_why})\nthen: {plan.future_image} ({plan.future_why})")
     say(plan.diff if plan.changed else "nothing to change: it says so already")
+    _say_reach(plan.affected, plan.affected_pods)
     for warning in plan.warnings:
         say(f"note: {warning}")
     if not apply:
@@ -37,6 +42,17 @@ def patch(options: Mapping[str, Any], apply: bool) -> int:
     print_checks(in_force.checks)
     say(f"undo it: jfsnb rollback {run.id}")
     return exit_code(in_force.verdict)
+
+
+def _say_reach(claims: Table, pods: Table) -> None:
+    """Whom the patch affects; of very many only the first."""
+    say("\nWhose next mount it changes:")
+    say(text_table(claims[:SHOWN]))
+    if pods:
+        say("\nWho uses these now, and keeps its client until it is made anew:")
+        say(text_table(pods[:SHOWN], ("pod", "node", "claim", "image_now", "image_then")))
+    left_out = max(0, len(claims) - SHOWN) + max(0, len(pods) - SHOWN)
+    say(f"({left_out} more lines)\n" if left_out else "")
 
 
 def rollback(run_id: str, outputs: Path | None, options: Mapping[str, Any]) -> int:

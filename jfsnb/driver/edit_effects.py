@@ -12,6 +12,7 @@ from jfsnb.driver.config import DriverConfig, effective_image, load
 from jfsnb.driver.config_edit import Edit
 from jfsnb.driver.deployment import managed_by
 from jfsnb.driver.images import ImageReference, same_image
+from jfsnb.driver.selectors import Selector
 
 Obj = Mapping[str, Any]
 
@@ -72,6 +73,20 @@ def preview(
             )
         )
     return tuple(found)
+
+
+def alike(before: str, after: str, nodes: Iterable[Obj]) -> tuple[tuple[Obj, ...], ...]:
+    """Nodes in groups for which config.yaml decides alike: those that the same nodeSelectors match.
+
+    Raises:
+        ConfigInvalid: one of the texts is not what the driver can load.
+    """
+    selectors = [e.selector.node for text in (before, after) for e in load(text).entries if e.selector.node is not None]
+    groups: dict[tuple[bool, ...], list[Obj]] = {}
+    for node in nodes:
+        matched = tuple(Selector(node=selector).matches(None, node) for selector in selectors)
+        groups.setdefault(matched, []).append(node)
+    return tuple(map(tuple, groups.values()))
 
 
 def edit_warnings(edit: Edit, config_map: Obj, target: Mount, others: Iterable[Affected] = ()) -> tuple[str, ...]:

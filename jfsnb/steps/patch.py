@@ -43,9 +43,8 @@ def plan(run: Run) -> PatchPlan:
         now = driver_facts.decide_image(run.cluster, driver, driver.config(), volume, node)
         then = driver_facts.decide_image(run.cluster, driver, driver_config.load(edit.after), volume, node)
     with timeline.measure("preview whom it affects"):
-        everyone = affected.affected(run.cluster, driver, edit)
-        rows = affected.rows_of(run.cluster, driver, everyone)
-    warnings = edit_warnings(edit, driver.config_map, Mount(volume.claim, volume.pv, node), everyone)
+        reach = affected.reach(run.cluster, driver, edit)
+    warnings = edit_warnings(edit, driver.config_map, Mount(volume.claim, volume.pv, node), reach.everyone)
     image = run.settings.image
     checks = [decides_for_image(then, image, volume.claim_name)]
     if baseline_image := (run.recall(Baseline.PART) or {}).get("mount_image"):
@@ -62,7 +61,8 @@ def plan(run: Run) -> PatchPlan:
             future_why=then.provenance,
             changed=edit.changed,
             diff=redact_text(edit.diff),
-            affected=rows,
+            affected=reach.claims,
+            affected_pods=reach.pods,
             warnings=warnings,
             planned_for=config.checksum(edit.before),
             checks=tuple(checks),
@@ -74,7 +74,8 @@ def plan(run: Run) -> PatchPlan:
 def _planned(run: Run, timeline: Timeline) -> tuple[Driver, Volume, Edit]:
     settings = run.settings
     driver = driver_facts.find_driver(run.cluster, settings.driver_namespace)
-    prepare.make_missing(run, timeline)
+    if settings.storage_class:  # the plan for a claim that is there changes nothing
+        prepare.make_missing(run, timeline)
     volume = prepare.bound_volume(run, timeline)
     edit = config.plan_edit(driver.config_text, settings.scope, volume.claim_name, settings.image, volume.is_ce)
     return driver, volume, edit

@@ -224,7 +224,10 @@ class PatchPlan(Result):
         future_image, future_why: the same after the patch.
         changed: False when the configuration already says so.
         diff: unified diff of config.yaml, redacted.
-        affected: columns claim, namespace, image_now, image_then, running_mount_pods.
+        affected: claims whose next Mount Pod changes; columns claim, namespace, nodes, image_now, image_then,
+            running_mount_pods.
+        affected_pods: who uses these now, and keeps its client until it is made anew; columns pod, node, claim,
+            mount_pod, image_now, image_then.
         warnings: things to know before agreeing (ownership by Helm, drift, mutable tag ...).
         planned_for: sha256 of the config.yaml that the plan is for.
     """
@@ -242,6 +245,7 @@ class PatchPlan(Result):
     changed: bool = False
     diff: str = ""
     affected: Table = ()
+    affected_pods: Table = ()
     warnings: tuple[str, ...] = ()
     planned_for: str = ""
 

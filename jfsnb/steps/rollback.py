@@ -157,7 +157,13 @@ def _wait_for_objects(cluster: Cluster, journal: Journal, entries: tuple[Entry, 
             return "deleted"
 
         _attempt(rows, CREATE, entry.object, gone)
-    for name in _volumes_of(cluster, {(e.namespace, e.name) for e in waiting if e.plural == "persistentvolumeclaims"}):
+    claims = {(e.namespace, e.name) for e in waiting if e.plural == "persistentvolumeclaims"}
+    _wait_for_volumes(cluster, claims, deadline, rows)
+
+
+def _wait_for_volumes(cluster: Cluster, claims: set[tuple[str, str]], deadline: float, rows: list[Row]) -> None:
+    """What was provisioned for claims that are gone goes too."""
+    for name in _volumes_of(cluster, claims):
 
         def volume_gone(name: str = name) -> str:
             cluster.wait_gone("persistentvolumes", "", name, max(1.0, deadline - time.monotonic()))
@@ -207,6 +213,9 @@ def _sweep(cluster: Cluster, run_id: str, rows: list[Row], has_journal: bool, na
             for obj in found:
                 meta = obj["metadata"]
                 cluster.wait_gone(plural, meta["namespace"], meta["name"], GONE_SECONDS, meta["uid"])
+            if plural == "persistentvolumeclaims":
+                claims = {(o["metadata"]["namespace"], o["metadata"]["name"]) for o in found}
+                _wait_for_volumes(cluster, claims, time.monotonic() + GONE_SECONDS, rows)
             return f"deleted {', '.join(o['metadata']['name'] for o in found)}" if found else ""
 
         _attempt(rows, "labelled", plural, sweep)

@@ -148,7 +148,11 @@ def _plan(data: Data) -> str:
     notes = "".join(f'<li style="margin:3px 0">{html.escape(translated(text))}</li>' for text in data["warnings"])
     change = html.diff(data["diff"]) if data["changed"] else f"<p>{say('Nothing to change: it says so already.')}</p>"
     warned = f'<ul style="margin:6px 0;padding-left:18px">{notes}</ul>' if notes else ""
-    return html.facts(facts) + change + warned + html.table(data["affected"], caption="whom it affects")
+    claims = html.table(data["affected"], caption="whose next mount it changes")
+    pods = data.get("affected_pods") or ()
+    users = html.table(pods, caption="who uses these now, and keeps its client until it is made anew")
+    folded = html.folded(say("{} Pods use these claims now", len(pods)), users) if pods else ""
+    return html.facts(facts) + change + warned + claims + folded
 
 
 def _patched(data: Data) -> str:

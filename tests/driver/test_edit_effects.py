@@ -7,7 +7,7 @@ import pytest
 from jfsnb.driver.config import effective_image, load, merge
 from jfsnb.driver.config_edit import plan_canary, plan_global
 from jfsnb.driver.deployment import Deployment, managed_by
-from jfsnb.driver.edit_effects import Mount, config_warnings, edit_warnings, preview
+from jfsnb.driver.edit_effects import Mount, alike, config_warnings, edit_warnings, preview
 from jfsnb.driver.mountpods import is_mount_pod
 from jfsnb.driver.prediction import predict
 from jfsnb.sandbox import world
@@ -48,6 +48,19 @@ def test_a_canary_changes_one_claim_and_a_global_edit_all():
     assert [a.claim for a in canary if a.changes] == [CLAIM]
     everybody = preview(text, plan_global(text, IMAGE).after, mounts())
     assert len(everybody) > 2 and all(a.changes and a.image_then == IMAGE for a in everybody)
+
+
+def test_nodes_for_which_the_configuration_decides_alike_are_one_group():
+    nodes = [{"metadata": {"name": n, "labels": {"disk": d}}} for n, d in (("a", "ssd"), ("b", "hdd"), ("c", "ssd"))]
+    before = "mountPodPatch:\n- nodeSelector: {matchLabels: {disk: ssd}}\n  ceMountImage: a/b:v1\n"
+    after = plan_global(before, IMAGE).after
+    groups = [[n["metadata"]["name"] for n in group] for group in alike(before, after, nodes)]
+    assert groups == [["a", "c"], ["b"]]
+    reached = preview(
+        before, after, [Mount(smoke().pvc, smoke().pv, group[0]) for group in alike(before, after, nodes)]
+    )
+    assert [(a.node, a.changes) for a in reached] == [("a", False), ("b", True)]
+    assert len(alike("{}", "{}", nodes)) == 1
 
 
 def test_no_warning_where_all_is_well():

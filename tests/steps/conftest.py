@@ -35,10 +35,15 @@ class World:
         def names(plural, namespace="", **selector):
             return sorted(o["metadata"]["name"] for o in self.cluster.list(plural, namespace, **selector))
 
+        def owners(pod):
+            return {owner["kind"] for owner in pod["metadata"].get("ownerReferences") or ()}
+
+        pods = self.cluster.list("pods", NAMESPACE)
         config_map = self.cluster.get("configmaps", NAMESPACE, CONFIG_MAP)
         csi = self.cluster.list("pods", NAMESPACE, labels="app=juicefs-csi-node")
         return {
-            "pods": names("pods", NAMESPACE),
+            # the driver's Jobs stay for a few seconds after their work
+            "pods": sorted(p["metadata"]["name"] for p in pods if "Job" not in owners(p)),
             "config": config_map["data"],
             "notes": config_map["metadata"].get("annotations"),
             "config maps": names("configmaps", NAMESPACE),

@@ -118,7 +118,10 @@ def unused(docs, done):
     }
 
 
-def test_a_reader_may_ask_everything_and_needs_nothing_more(world, sandbox, applied, kubeconfig, done):
+def test_a_reader_may_ask_everything_and_needs_nothing_more(
+    world, sandbox, applied, kubeconfig, done, tmp_path_factory, monkeypatch
+):
+    monkeypatch.setenv("JFSNB_OUTPUTS", str(tmp_path_factory.mktemp("outputs")))
     run = world.run()
     smoke = background.baseline(run)
     applied("read-only")

@@ -80,6 +80,22 @@ def test_the_driver_has_what_it_has_loaded_not_what_the_config_map_says(world):
     assert rollback(world.cluster, run.id, world.outputs).complete
 
 
+def test_a_plan_shows_every_claim_pod_and_node_that_it_reaches(world, call, monkeypatch):
+    monkeypatch.setenv("JFSNB_OUTPUTS", str(world.outputs))
+    run = world.run(scope="global")
+    smoke = background.baseline(run)
+    plan = patch.plan(run)
+    assert {(r["namespace"], r["nodes"]) for r in plan.affected} >= {(NAMESPACE, "all"), ("infer", "all")}
+    mine = next(r for r in plan.affected_pods if r["pod"] == f"{NAMESPACE}/{smoke.pod}")
+    assert (mine["node"], mine["mount_pod"], mine["image_then"]) == (smoke.node, smoke.mount_pod, NEW)
+    assert len(plan.affected_pods) == 14
+    canary = patch.plan(world.run())
+    assert {r["claim"] for r in canary.affected_pods} == {f"{NAMESPACE}/{CLAIM}"}
+    code, text = call("patch", "--scope", "global", "--image", NEW)
+    assert code == 0 and smoke.pod in text and "infer" in text and "nothing was changed" in text
+    assert rollback(world.cluster, run.id, world.outputs).complete
+
+
 def test_for_people(world, call):
     code, text = call("mounts")
     assert code == 0 and "NEXT_MOUNT" in text and "13 Mount Pods" in text and "in force" in text
