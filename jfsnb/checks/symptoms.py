@@ -105,6 +105,11 @@ MOUNT = _table(
         "Check metaurl from the node.",
     ),
     (
+        r"Invalid meta driver",
+        "the client was built without this kind of metadata engine",
+        "Use a client that has it, or another engine.",
+    ),
+    (
         r"Could not mount juicefs:[\s\S]*(Meta is not available|connection refused|no such host|unable to open)",
         "the CSI node cannot reach the metadata engine",
         "Check metaurl in the volume's Secret from the node.",

@@ -195,8 +195,13 @@ class Kubelet:
 
     async def _sync(self) -> None:
         """Bring projected volumes up to date, all Pods in one round that reads each object once."""
+        loop, period = asyncio.get_running_loop(), await self._sync_seconds()
         while True:
-            await asyncio.sleep(await self._sync_seconds())
+            due = loop.time() + period
+            while (left := due - loop.time()) > 0:  # the period may be changed meanwhile
+                await asyncio.sleep(min(left, self.context.sync_seconds))
+                due += (now := await self._sync_seconds()) - period
+                period = now
             cache: dict[tuple[str, str, str], Obj | None] = {}
             for worker in list(self.workers.values()):
                 await worker.refresh(cache)

@@ -167,13 +167,12 @@ class Cluster(ApiClient):
             raise SandboxError(f"{command!r} in {pod}: {answer.get('message', 'no answer')} {said}".strip())
         return output.decode("utf-8", "replace")
 
-    async def follow(self, pod: str, container: str) -> AsyncIterator[str]:
-        """Lines of a container's log from now on."""
-        query = {"container": container, "follow": True, "tailLines": 0}
+    async def lines(self, pod: str, container: str, follow: bool = False) -> AsyncIterator[str]:
+        """A container's log from its beginning; with ``follow`` it goes on with what comes."""
         assert self._session is not None
-        wanted = {k: str(v).lower() for k, v in query.items()}
+        query = {"container": container, "follow": str(follow).lower()}
         address = self.server + path_of("Pod", pod) + "/log"
-        async with self._session.get(address, headers=self._headers(), params=wanted) as answer:
+        async with self._session.get(address, headers=self._headers(), params=query) as answer:
             answer.raise_for_status()
             async for line in answer.content:
                 yield line.decode("utf-8", "replace").rstrip("\n")

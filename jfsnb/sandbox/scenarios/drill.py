@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jfsnb.errors import ConflictError, SandboxError, UsageError
@@ -56,7 +57,8 @@ def _run(sandbox: Sandbox, work: Callable[[World], Awaitable[Any]]) -> Any:
             return await work(World(cluster, sandbox.state_dir))
 
     try:
-        return asyncio.run(run())
+        with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has a running loop
+            return thread.submit(asyncio.run, run()).result()
     except ApiError as error:
         raise SandboxError(f"the API server refused a step: {error}") from error
 

@@ -23,6 +23,8 @@ from jfsnb.sandbox.scenarios.cluster import NAMESPACE, SECONDS, Cluster, bare, i
 
 Step = dict[str, Any]
 Verb = Callable[["World", Any], AsyncIterator[Step] | Awaitable[None]]
+#: Part of what the driver says when it has read its configuration again, well or badly.
+RELOADED = "reload config"
 TEMPLATES = Path(__file__).parent / "templates"
 VERBS: dict[str, Verb] = {}
 V = TypeVar("V", bound=Verb)
@@ -112,14 +114,15 @@ async def csi_node(world: World, what: Obj) -> AsyncIterator[Step]:
 
 @verb
 async def unused(world: World, handle: str) -> None:
-    """Wait until no Mount Pod serves a volume any more; one that stays without any user is deleted."""
+    """Wait until no Mount Pod serves a volume any more; one that was told to stay without users is deleted."""
     cluster, selector = world.cluster, f"{names.MOUNT_POD_SELECTOR},volume-id={handle}"
-    try:
-        path = path_of("Pod")
-        await cluster.until(path, lambda found: not found, "Mount Pods to go", seconds=3, labelSelector=selector)
-    except WaitTimeout:
-        for pod in (await cluster.list(path_of("Pod"), labelSelector=selector))["items"]:
-            await cluster.remove("Pod", pod["metadata"]["name"])
+
+    def settled(found: list[Obj]) -> bool:
+        return all(STATES["leaving"](pod) for pod in found)
+
+    await cluster.until(path_of("Pod"), settled, f"Mount Pods of {handle} to go", labelSelector=selector)
+    for pod in (await cluster.list(path_of("Pod"), labelSelector=selector))["items"]:
+        await cluster.remove("Pod", pod["metadata"]["name"])
 
 
 @verb
@@ -164,23 +167,18 @@ async def config(world: World, what: Obj) -> AsyncIterator[Step]:
         await cluster.patch(path_of("ConfigMap", names.CONFIG_MAP), change)
         return
     pod = await cluster.csi_node_pod()
+    known = [line async for line in cluster.lines(pod, names.PLUGIN_CONTAINER) if RELOADED in line]
+    await cluster.patch(path_of("ConfigMap", names.CONFIG_MAP), change)
+    await cluster.patch(path_of("Pod", pod), {"metadata": {"annotations": {"jfsnb.io/drill": str(hash(after))}}})
     try:
         async with asyncio.timeout(SECONDS):
-            lines = cluster.follow(pod, names.PLUGIN_CONTAINER)
-            reading = asyncio.create_task(_until_read(lines))
-            await cluster.patch(path_of("ConfigMap", names.CONFIG_MAP), change)
-            await cluster.patch(
-                path_of("Pod", pod), {"metadata": {"annotations": {"jfsnb.io/drill": str(hash(after))}}}
-            )
-            await reading
+            left = len(known) + 1
+            async for line in cluster.lines(pod, names.PLUGIN_CONTAINER, follow=True):
+                left -= RELOADED in line
+                if not left:
+                    return
     except TimeoutError:
         raise WaitTimeout(f"{pod} did not read config.yaml in {SECONDS:.0f} s") from None
-
-
-async def _until_read(lines: AsyncIterator[str]) -> None:
-    async for line in lines:
-        if "reload config" in line:
-            return
 
 
 @verb
@@ -295,7 +293,8 @@ def inverse(before: Obj, change: Obj) -> Obj:
     found: Obj = {}
     for key, value in change.items():
         old = before.get(key)
-        found[key] = inverse(old, value) if isinstance(old, dict) and isinstance(value, dict) else old
+        nested = isinstance(value, dict) and isinstance(old, dict | None)
+        found[key] = inverse(old or {}, value) if nested else old
     return found
 
 
