@@ -10,10 +10,15 @@ from jfsnb.sandbox.csi.wakeups import Wakeups
 
 log = Logger("mount-controller")
 AGAIN_SECONDS = 5
+PENDING_AGAIN_SECONDS = 600
 
 
 class MountController:
-    """Drops the finalizer of deleted Mount Pods on nodes without a living CSI node Pod."""
+    """Looks after Mount Pods that no CSI node Pod does.
+
+    Deleted ones on nodes without a CSI node Pod lose their finalizer; ones that wait for a node although their users
+    are gone are deleted.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
@@ -25,7 +30,7 @@ class MountController:
         await mount_pods.run(self._see)
 
     def _see(self, kind: str, pod: Obj, _old: Obj | None) -> None:
-        if kind != "DELETED" and pod["metadata"].get("deletionTimestamp"):
+        if kind != "DELETED" and (pod["metadata"].get("deletionTimestamp") or _waits_for_a_node(pod)):
             self._wakeups.wake(pod["metadata"]["name"], 0)
 
     async def _look(self, name: str) -> None:
@@ -33,16 +38,38 @@ class MountController:
         if obj is None or names.FINALIZER not in (obj["metadata"].get("finalizers") or ()):
             return
         try:
+            if not obj["metadata"].get("deletionTimestamp"):
+                return await self._look_at_waiting(obj)
             if await self._is_looked_after(mount_pod_of(obj).node):
                 self._wakeups.wake(name, AGAIN_SECONDS)
                 return
-            log.info("no csi node on the node of mount pod, remove its finalizer", podName=name)
+            node = mount_pod_of(obj).node
+            log.info("csi node did not exist. remove finalizer of pod", node=node, name=name)
             await self.cluster.drop_finalizer(name)
         except (ApiError, OSError, TimeoutError) as error:
             log.error(error, "mount controller error", podName=name)
             self._wakeups.wake(name, AGAIN_SECONDS)
 
+    async def _look_at_waiting(self, obj: Obj) -> None:
+        """Delete a Mount Pod that waits for a node and has no living user (a custom scheduler may never place it)."""
+        if not _waits_for_a_node(obj) or is_recorded(obj):
+            return
+        pod = mount_pod_of(obj)
+        here = {"fieldSelector": f"spec.nodeName={pod.node}"} if pod.node else {}
+        found = await self.cluster.api.list("/api/v1/pods", labelSelector=names.UNIQUE_ID, **here)
+        alive = {p["metadata"]["uid"] for p in found["items"]}
+        if any(r.pod_uid in alive for r in pod.references):
+            self._wakeups.wake(pod.name, PENDING_AGAIN_SECONDS)
+            return
+        log.info("No app pods reference this pending mount pod, deleting it", mountPod=pod.name)
+        await self.cluster.delete_mount_pod(pod.name)
+
     async def _is_looked_after(self, node: str) -> bool:
         query = {"labelSelector": names.CSI_NODE_SELECTOR, "fieldSelector": f"spec.nodeName={node}"}
         found = await self.cluster.api.list(f"/api/v1/namespaces/{self.cluster.namespace}/pods", **query)
         return any(not is_recorded(p) for p in found["items"])
+
+
+def _waits_for_a_node(pod: Obj) -> bool:
+    status, spec = pod.get("status") or {}, pod.get("spec") or {}
+    return status.get("phase") == "Pending" and not spec.get("nodeName")

@@ -16,6 +16,7 @@ from jfsnb.driver.mountpods import MountPod
 from jfsnb.driver.settings_hash import dump
 from jfsnb.sandbox.client import Obj
 from jfsnb.sandbox.csi import recreate
+from jfsnb.sandbox.csi.cache_cleaner import CacheCleaner
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.mount_pod import without_requests
@@ -38,6 +39,7 @@ class Reconciler:
         self.cluster, self.mounter = cluster, mounter
         self.wakeups = Wakeups(self._sync_safely)
         self.releaser = Releaser(cluster, mounter.locks, self.wakeups.wake)
+        self.cache_cleaner = CacheCleaner(cluster)
         self._complained: dict[str, tuple[str, str]] = {}
 
     async def run(self) -> None:
@@ -152,6 +154,7 @@ class Reconciler:
                 return
             if mount_pod_of(latest).references and not self._successor_of(pod):
                 await self._replace(latest)
+        log.info("delete the old complete mount pod", podName=pod.name)
         await self.cluster.delete_mount_pod(pod.name)
 
     async def _on_deleted(self, obj: Obj) -> None:
@@ -167,22 +170,28 @@ class Reconciler:
             return self.wakeups.wake(pod.name, 1)
         async with self.mounter.locks[pod.settings_hash]:
             obj = await self.cluster.pod(self.cluster.namespace, pod.name) or obj
-            if not self._successor_of(pod):
-                if mount_pod_of(obj).references:
-                    log.info("pod targetPath not empty, need to create a new one", podName=pod.name)
-                    await self._replace(obj)
-                else:
-                    await unmount_path(pod.command.mount_path)
-                    remove_directory(pod.command.mount_path)
+            ends = not mount_pod_of(obj).references and not self._successor_of(pod)
+            if ends:
+                await unmount_path(pod.command.mount_path)
+                remove_directory(pod.command.mount_path)
+            elif not self._successor_of(pod):
+                log.info("pod targetPath not empty, need to create a new one", podName=pod.name)
+                await self._replace(obj)
             await self.cluster.drop_finalizer(pod.name)
+        if ends and not self._others_of(pod):
+            self.cache_cleaner.after(obj)
 
     # ---------------------------------------------------------------- making Pods
 
+    def _others_of(self, pod: MountPod) -> list[MountPod]:
+        """Live Mount Pods of the same unique id on this node: they use the same cache."""
+        known = map(mount_pod_of, filter(self.cluster.is_ours, self.cluster.mount_pods.store.values()))
+        return [p for p in known if p.unique_id == pod.unique_id and p.name != pod.name and not p.deleting]
+
     def _successor_of(self, pod: MountPod) -> MountPod | None:
         """A live Mount Pod of the same unique id and upgrade UUID."""
-        others = (mount_pod_of(p) for p in self.cluster.mount_pods.store.values() if self.cluster.is_ours(p))
-        same = (o for o in others if o.unique_id == pod.unique_id and o.upgrade_uuid == pod.upgrade_uuid)
-        return next((o for o in same if o.name != pod.name and not o.deleting and not o.completed), None)
+        same = (p for p in self._others_of(pod) if p.upgrade_uuid == pod.upgrade_uuid)
+        return next((p for p in same if not p.completed), None)
 
     async def _replace(self, obj: Obj) -> None:
         pod = mount_pod_of(obj)

@@ -38,6 +38,7 @@ class World:
         node=NODE,
         volumes=None,
         mounts=None,
+        privileged=False,
         **extra,
     ):
         """Create an app Pod with the claim's volume (``data``) at /data.
@@ -54,6 +55,7 @@ class World:
                     "name": "app",
                     "image": "local/debian:bookworm",
                     "command": ["sh", "-c", script],
+                    "securityContext": {"privileged": privileged},
                     "volumeMounts": mounts or [mount],
                 }
             ],
@@ -132,8 +134,13 @@ class World:
         mine.sort(key=lambda p: (p.metadata.creation_timestamp, int(p.metadata.resource_version)))
         return [MountPod.from_object(self.raw.sanitize_for_serialization(p)) for p in mine]
 
-    def kill_client(self, mount_path):
-        """SIGKILL to the client that serves a mount path; returns how many there were."""
+    def cache_of(self, mount_pod):
+        """The node's cache directory of a Mount Pod's file system."""
+        (cache,) = [o.partition("=")[2] for o in mount_pod.command.options if o.startswith("cache-dir=")]
+        return f"{cache}/{mount_pod.annotations['juicefs-uuid']}"
+
+    def kill_client(self, mount_path, number=signal.SIGKILL):
+        """A signal to the client that serves a mount path; returns how many there were."""
         killed = 0
         for process in Path("/proc").glob("[0-9]*"):
             try:
@@ -141,7 +148,7 @@ class World:
             except OSError:
                 continue
             if mount_path.encode() in words and b"mount" in words:
-                os.kill(int(process.name), signal.SIGKILL)
+                os.kill(int(process.name), number)
                 killed += 1
         return killed
 
@@ -172,6 +179,24 @@ class World:
             for e in pods
             if e["type"] != "DELETED" and not e["object"].metadata.deletion_timestamp
         )
+
+    @contextmanager
+    def no_csi_node(self):
+        """Have the DaemonSet want no node at all."""
+        apps, name = client.AppsV1Api(self.raw), "juicefs-csi-node"
+
+        def select(value):
+            template = {"spec": {"nodeSelector": {"app-nobody": value}}}
+            apps.patch_namespaced_daemon_set(name, NAMESPACE, {"spec": {"template": template}})
+
+        old = self.csi_node()
+        select("nobody")
+        self.gone(old)
+        try:
+            yield
+        finally:
+            select(None)
+            self.csi_node()
 
     @contextmanager
     def driver_env(self, **env):
