@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,6 +11,18 @@ from jfsnb.sandbox.api.quantity import value_of
 from jfsnb.sandbox.api.status import Cause
 
 Obj = dict[str, Any]
+DOWNWARD_FIELDS = (
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
+)
+DOWNWARD_KEY = re.compile(r"metadata\.(labels|annotations)\['[^']+'\]\Z")
 HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 
 
@@ -117,6 +130,21 @@ def _environment(container: Obj, at: str) -> Iterator[Cause]:
         if variable.get("value") and variable.get("valueFrom"):
             why = "may not be specified when `value` is not empty"
             yield Cause("FieldValueInvalid", f'Invalid value: "": {why}', f"{field}.valueFrom")
+        reference = (variable.get("valueFrom") or {}).get("fieldRef")
+        if reference is not None:
+            yield from _field_path(reference.get("fieldPath") or "", f"{field}.valueFrom.fieldRef")
+
+
+def _field_path(path: str, at: str) -> Iterator[Cause]:
+    """The field that a variable shows must be one that the downward API has."""
+    if not path:
+        yield required(f"{at}.fieldPath")
+    elif not (path in DOWNWARD_FIELDS or DOWNWARD_KEY.match(path)):
+        if path in ("status.phase", "spec.restartPolicy", "spec.schedulerName"):
+            yield unsupported(f"{at}.fieldPath", path, *sorted(DOWNWARD_FIELDS))
+        else:
+            why = f"error converting fieldPath: field label not supported: {path}"
+            yield wrong(f"{at}.fieldPath", path, why)
 
 
 def _mounts(container: Obj, at: str, volumes: set[Any]) -> Iterator[Cause]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from aiohttp import WSMsgType, web
 from jfsnb.sandbox.api import tunnel
 from jfsnb.sandbox.api.registry import Registry
 from jfsnb.sandbox.api.request import Target, integer
-from jfsnb.sandbox.api.status import Failure, bad_request
+from jfsnb.sandbox.api.status import Cause, Failure, bad_request, invalid
 
 Obj = dict[str, Any]
 PATHS = {"exec": "exec", "attach": "attach", "portforward": "portForward"}
 REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict"}
-NUMBERS = ("sinceSeconds", "tailLines", "limitBytes")
+#: Numbers among the options of logs, and the least that they may be.
+LEAST = {"tailLines": 0, "sinceSeconds": 1, "limitBytes": 1}
 
 
 @dataclass
@@ -67,8 +69,7 @@ class KubeletProxy:
         pod = self.registry.get(Target(target.resource, target.namespace, target.name)).obj
         query = dict(request.query)
         container = _container(pod, query.pop("container", ""))
-        for name in NUMBERS:
-            integer(query, name)
+        _check_log_options(query, target.name)
         if not pod["spec"].get("nodeName"):
             return web.Response(status=204)
         url = f"{self._node_url(pod)}/containerLogs/{target.namespace}/{target.name}/{container}"
@@ -151,6 +152,21 @@ async def _pour(source: Any, sink: Any) -> None:
             await sink.send_bytes(message.data)
         elif message.type == WSMsgType.TEXT:
             await sink.send_str(message.data)
+
+
+def _check_log_options(query: Mapping[str, str], name: str) -> None:
+    """Raises Failure: 400 for what is no number, 422 for one that makes no sense."""
+    causes = []
+    for option, least in LEAST.items():
+        value = integer(query, option, least)
+        if value < least:
+            why = "must be greater than 0" if least else "must be greater than or equal to 0"
+            causes.append(Cause("FieldValueInvalid", f"Invalid value: {value}: {why}", option))
+    if query.get("sinceSeconds") and query.get("sinceTime"):
+        text = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
+        causes.append(Cause("FieldValueForbidden", text, ""))
+    if causes:
+        raise invalid("PodLogOptions", "", name, causes)
 
 
 def _container(pod: Obj, asked: str) -> str:

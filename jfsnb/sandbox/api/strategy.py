@@ -89,7 +89,8 @@ def prepare_create(resource: Resource, obj: Obj) -> None:
         elif resource.storage != "/nodes":  # a node's first status comes with it
             obj.pop("status", None)
     if resource.storage == "/namespaces":
-        obj.setdefault("spec", {})["finalizers"] = ["kubernetes"]
+        finalizers = obj.setdefault("spec", {}).setdefault("finalizers", [])
+        finalizers += [] if "kubernetes" in finalizers else ["kubernetes"]
     if resource.storage == "batch/jobs" and not obj["spec"].get("manualSelector"):
         _select_own_pods(obj)
 

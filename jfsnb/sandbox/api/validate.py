@@ -243,14 +243,25 @@ def _no_new_finalizers(new: Obj, old: Obj) -> list[Cause]:
 
 
 def _pod_change(new: Obj, old: Obj) -> list[Cause]:
-    if _frozen(new["spec"]) == _frozen(old["spec"]):
-        return []
-    return [Cause("FieldValueForbidden", MUTABLE_POD_FIELDS, "spec")]
+    now, then = new["spec"], old["spec"]
+    causes = [] if _frozen(now) == _frozen(then) else [Cause("FieldValueForbidden", MUTABLE_POD_FIELDS, "spec")]
+    deadline, before = now.get("activeDeadlineSeconds"), then.get("activeDeadlineSeconds")
+    if before is not None and deadline is None:
+        text = "Invalid value: null: must not update from a positive integer to nil value"
+        causes.append(Cause("FieldValueInvalid", text, "spec.activeDeadlineSeconds"))
+    elif before is not None and deadline > before:
+        why = "must be less than or equal to previous value"
+        causes.append(wrong("spec.activeDeadlineSeconds", deadline, why))
+    kept = [{k: v for k, v in t.items() if k != "tolerationSeconds"} for t in now.get("tolerations") or ()]
+    if any({k: v for k, v in t.items() if k != "tolerationSeconds"} not in kept for t in then.get("tolerations") or ()):
+        text = "Forbidden: existing toleration can not be modified except its tolerationSeconds"
+        causes.append(Cause("FieldValueForbidden", text, "spec.tolerations"))
+    return causes
 
 
 def _frozen(spec: Obj) -> Obj:
     """A Pod's spec without what may change."""
-    free = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
+    free = ("activeDeadlineSeconds", "tolerations")
     frozen = {k: v for k, v in spec.items() if k not in free}
     for field in ("containers", "initContainers"):
         if field in frozen:

@@ -340,8 +340,8 @@ class Container:
         except OSError:
             text = b""
         if not text and code and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError" and self.log:
-            lines = self.log.path.read_bytes().splitlines()[-80:]
-            text = b"\n".join(line.split(b" ", 3)[3] for line in lines)[-2048:]
+            entries = [line.split(b" ", 3) for line in self.log.path.read_bytes().splitlines()[-80:]]
+            text = b"".join(line + (b"\n" if tag == b"F" else b"") for _, _, tag, line in entries)[-2048:]
         return text.decode("utf-8", "replace")
 
     @property

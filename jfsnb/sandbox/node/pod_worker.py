@@ -71,6 +71,14 @@ class PodWorker:
         return bool(self.obj["spec"].get("initContainers"))
 
     @property
+    def initialized(self) -> bool:
+        """Whether the last init container is through, or a main container has begun."""
+        records = [c.record for c in self.containers]
+        inits = [r for r in records if r.kind != "main"]
+        begun = any("waiting" not in r.state or r.last_state for r in records if r.kind == "main")
+        return begun or not inits or inits[-1].complete
+
+    @property
     def hostname(self) -> str:
         if self.host_network:
             return self.node.name
@@ -244,7 +252,7 @@ class PodWorker:
         await asyncio.gather(*(self._stop(c, grace) for c in first))
         for container in reversed([c for c in self.containers if c.kind == "sidecar"]):
             await self._stop(container, grace)
-        if all(c.record.complete or c.record.container_id for c in self.containers if c.kind != "main"):
+        if self.initialized:  # otherwise the main containers go on waiting for the init containers
             for container in self.containers:
                 container.never_started()
 
