@@ -159,7 +159,7 @@ def test_termination_messages(on):
         assert container(ended)["state"]["terminated"]["message"] == "because\n"
         fallback = {"terminationMessagePolicy": "FallbackToLogsOnError"}
         ended = await k.run(pod("echo last words; exit 3", container=fallback), "Failed", name="q")
-        assert container(ended)["state"]["terminated"]["message"] == "last words"
+        assert container(ended)["state"]["terminated"]["message"] == "last words\n"
 
     on(test)
 
