@@ -50,8 +50,15 @@ class Answer:
 
     @property
     def frame(self) -> Any:
-        """The rows as a DataFrame."""
-        return frame(self.found.rows)
+        """The rows as a DataFrame: ages as durations, verdicts in their order, the worst first."""
+        return typed(frame(self.found.rows))
+
+    @property
+    def frames(self) -> dict[str, Any]:
+        """Further tables by name, and the checks, as DataFrames."""
+        checks = [{k: v for k, v in check.to_dict().items() if k != "evidence"} for check in self.found.checks]
+        tables = {name: frame(rows) for name, rows in self.found.tables.items()}
+        return {**tables, "checks": typed(frame(checks))}
 
     def above(self) -> str:
         """Title and picture."""
@@ -64,6 +71,20 @@ class Answer:
 
     def __repr__(self) -> str:
         return f"{self.title}: {self.found.verdict}, {len(self.found.rows)} rows"
+
+
+def typed(table: Any) -> Any:
+    """A DataFrame whose ages can be compared with durations and whose verdicts sort by severity, the worst first."""
+    import pandas
+
+    from jfsnb.checks.model import SEVERITY
+
+    if "age_seconds" in table:
+        table = table.assign(age=pandas.to_timedelta(table["age_seconds"], unit="s"))
+    if "verdict" in table:
+        order = [str(verdict) for verdict in SEVERITY]
+        table = table.assign(verdict=pandas.Categorical(table["verdict"], order, ordered=True))
+    return table
 
 
 def connect(namespace: Mapping[str, Any]) -> AtHand:
@@ -105,6 +126,24 @@ def verify(at: AtHand, pod: str, image: str = "") -> Answer:
     return Answer(f"Who serves Pod {place}/{name}", found, columns=columns)
 
 
+def explain(at: AtHand, claim: str = "", node: str = "") -> Answer:
+    """What the next Mount Pod of this claim (``name`` or ``namespace/name``) gets, field by field, and who decides.
+
+    Args:
+        claim: empty: one that is in use, of the parameters' namespace where there is one.
+        node: empty: on every node that can mount it, in groups.
+    """
+    from jfsnb.steps import investigate
+
+    claim = claim or next(iter(used_claims(at)), "")
+    if not claim:
+        return Answer("No claim is in use", investigate.Finding(()))
+    namespace, _, name = claim.rpartition("/")
+    place = namespace or at.settings.namespace
+    found = investigate.explain(at.cluster, place, name, node, at.settings.driver_namespace)
+    return Answer(f"What the next Mount Pod of {place}/{name} gets", found)
+
+
 def served_pods(at: AtHand) -> list[str]:
     """Pods (``namespace/name``) that some Mount Pod serves; those of the parameters' namespace first."""
     rows = mounts(at).found.rows
@@ -116,6 +155,12 @@ def _names(value: Any) -> list[str]:
     if isinstance(value, list | tuple):
         return [str(item) for item in value]
     return [name.strip() for name in str(value or "").split(",") if name.strip()]
+
+
+def used_claims(at: AtHand) -> list[str]:
+    """Claims (``namespace/name``) that some Mount Pod serves; those of the parameters' namespace first."""
+    found = {str(row["claim"]) for row in mounts(at).found.rows if row["claim"]}
+    return sorted(found, key=lambda name: (not name.startswith(f"{at.settings.namespace}/"), name))
 
 
 def list_served(at: AtHand) -> Shown:

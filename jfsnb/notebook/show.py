@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jfsnb.views import diagrams, html, results
+from jfsnb.views.bars import bars as draw_bars
 from jfsnb.views.timeline import Stretch
 from jfsnb.views.timeline import timeline as draw_timeline
 from jfsnb.words import say
@@ -62,6 +63,17 @@ def serving(run: Any) -> Shown:
     picture = results.serving(_parts(run))
     nothing = html.note(html.escape(say("Nothing to show yet: no smoke Pod was deployed.")))
     return Shown(picture or nothing, say("who serves whom (a picture)"))
+
+
+def bars(groups: Any, title: str) -> Shown:
+    """The numbers of a DataFrame's groups as bars, for example of ``frame.groupby("image").size()``.
+
+    Args:
+        groups: a Series of numbers.
+    """
+    values = [(", ".join(map(str, key)) if isinstance(key, tuple) else str(key), float(n)) for key, n in groups.items()]
+    nothing = html.note(html.escape(say("Nothing to show yet.")))
+    return Shown(draw_bars(values, title) or nothing, "\n".join(f"{label}: {n:g}" for label, n in values) or title)
 
 
 def timeline(run: Any) -> Shown:

@@ -96,6 +96,20 @@ def test_a_plan_shows_every_claim_pod_and_node_that_it_reaches(world, call, monk
     assert rollback(world.cluster, run.id, world.outputs).complete
 
 
+def test_answers_are_data_frames_to_filter_group_and_draw(world):
+    from jfsnb.notebook import investigate as notebook
+    from jfsnb.notebook import show
+
+    at = notebook.AtHand(world.cluster, world.run().settings)
+    mounts = notebook.mounts(at).frame
+    assert len(mounts) == 13 and set(mounts[mounts.verdict < "PASS"].verdict) == {"WARN"}
+    assert (mounts.age > "1D").sum() == 10
+    assert "12" in repr(show.bars(mounts.groupby("image").size(), "by image"))
+    explained = notebook.explain(at)
+    assert NAMESPACE in explained.title and "next mount" in explained.frames
+    assert "decided_by" in explained.frame and "<table" in explained._repr_html_()
+
+
 def test_for_people(world, call):
     code, text = call("mounts")
     assert code == 0 and "NEXT_MOUNT" in text and "13 Mount Pods" in text and "in force" in text

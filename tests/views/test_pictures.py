@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from jfsnb.views import diagrams
+from jfsnb.views.bars import bars
 from jfsnb.views.sequence import csi_sequence
 from jfsnb.views.svg import fit
 from jfsnb.views.timeline import Stretch, timeline
@@ -95,3 +96,11 @@ def test_long_names_keep_both_ends():
     assert len(short) < 25
     assert short.startswith("juice")
     assert short.endswith("wslvif")
+
+
+def test_bars_have_lengths_in_proportion_and_say_their_numbers():
+    tree, alt = drawn(bars([("img:<old>", 10), ("img:new", 5), ("none", 0)], "by image"))
+    lengths = [float(r.get("width")) for r in tree.iter("{http://www.w3.org/2000/svg}rect") if r.get("class") == "did"]
+    assert lengths[0] == 2 * lengths[1] and lengths[2] < lengths[1] / 10
+    assert "img:&lt;old&gt; 10" in alt and "img:<old>" in texts(tree)
+    assert bars([], "nothing") == ""
