@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ NAME = ".dockerignore"
 
 @dataclass(frozen=True)
 class Ignore:
-    """Patterns in their order: (expression, whether it takes a file back in)."""
+    """Patterns in their order: (expression for a path and all below it, whether it takes a file back in)."""
 
     patterns: tuple[tuple[re.Pattern[str], bool], ...] = ()
 
@@ -31,15 +31,16 @@ class Ignore:
             back = line.startswith("!")
             path = os.path.normpath(line.removeprefix("!").strip()).lstrip("/")
             if path not in (".", ""):
-                found.append((re.compile(_expression(path)), back))
-        return cls(tuple(found))
+                found.append((_expression(path), back))
+        if not any(back for _, back in found):  # one expression for all: a tree has many files
+            found = [("|".join(f"(?:{text})" for text, _ in found), False)] if found else []
+        return cls(tuple((re.compile(f"(?:{text})(?:/.*)?", re.S), back) for text, back in found))
 
     def ignores(self, path: str) -> bool:
         """Whether a file stays out; ``path`` is relative to the context. The last pattern that fits decides."""
-        parents = _parents(path)
         ignored = False
         for expression, back in self.patterns:
-            if back == ignored and any(expression.fullmatch(p) for p in parents):
+            if back == ignored and expression.fullmatch(path):
                 ignored = not back
         return ignored
 
@@ -72,12 +73,6 @@ def _walk(folder: Path, prefix: str, ignore: Ignore) -> Iterator[tuple[str, os.D
                 yield path, entry
             if entry.is_dir(follow_symlinks=False) and (not ignored or ignore.takes_back):
                 yield from _walk(Path(entry.path), f"{path}/", ignore)
-
-
-def _parents(path: str) -> Iterable[str]:
-    """The path and every directory above it."""
-    parts = path.split("/")
-    return ["/".join(parts[:n]) for n in range(len(parts), 0, -1)]
 
 
 def _expression(pattern: str) -> str:

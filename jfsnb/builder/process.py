@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 GRACE_SECONDS = 10.0
 ANSWER_SECONDS = 20.0
@@ -47,13 +48,35 @@ def stream(command: Sequence[str], say: Say, env: Mapping[str, str] | None = Non
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """Interrupt a process group as Ctrl-C does, and kill what does not listen."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-            return
+    """Interrupt a process group as Ctrl-C does; kill what does not listen, and what it leaves (podman does)."""
+    started = _descendants(process.pid)
+    try:
+        for number in (signal.SIGINT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_SECONDS)
+                break
+        for handle in started:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+    finally:
+        for handle in started:
+            os.close(handle)
+
+
+def _descendants(pid: int) -> list[int]:
+    """Handles (pidfds) of everything that a process has started, directly or not; Linux only, else none."""
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        parent = waiting.pop()
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                for child in map(int, task.read_text(encoding="ascii").split()):
+                    found.append(os.pidfd_open(child))
+                    waiting.append(child)
+    return found
 
 
 def ask(command: Sequence[str], seconds: float = ANSWER_SECONDS, env: Mapping[str, str] | None = None) -> str | None:

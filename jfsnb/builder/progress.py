@@ -124,7 +124,7 @@ _HINTS = (
         "the build base has no TLS assets there: set tls to where they are, or to '' for none",
     ),
     (
-        r"(make|go|gcc|git|cc|sed): (command )?not found|executable file not found",
+        r"(make|go|gcc|git|cc|sed): (command )?not found|executable file not found|make: \S+: No such file",
         "the build base lacks a tool: use a base image that has it",
     ),
     (

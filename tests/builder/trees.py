@@ -28,7 +28,7 @@ juicefs.broken:
 \techo cmd/mount.go:12:3: undefined: mountAll >&2 && exit 1
 
 juicefs.slow:
-\techo compiling; sleep 300
+\techo compiling; sleep 31007
 
 test:
 \ttrue

@@ -6,6 +6,7 @@ For the sandbox and for CI jobs without an engine. It knows no registry and no c
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import queue
 import shutil
@@ -82,7 +83,7 @@ class DaemonlessEngine:
 
     def run_client(self, reference: str) -> str | None:
         """What the client said at the end of the build."""
-        return self._versions.get(reference)
+        return self._versions.get(reference) or None
 
     def build(self, request: BuildRequest, say: Say) -> None:
         """Build; the lines are told in the calling thread. Raises BuildFailed, UsageError, SandboxError."""
@@ -110,8 +111,7 @@ class DaemonlessEngine:
             try:
                 build = _Build(runtime, request, self.bases, ImageStore(state), lines.put)
                 stage = await build.carry_out(stages)
-                code, said = await build.run(stage, (CLIENT, "--version"))
-                self._versions[request.tag] = said if code == 0 else ""
+                self._versions[request.tag] = await build.version_of(stage)
                 lines.put("Writing the image archive")
                 target = Path(self._kept.name) / f"{len(self._archives)}.tar"
                 made = await asyncio.to_thread(_write, target, stage, request)
@@ -174,7 +174,10 @@ class _Build:
                 f"there is no base image {stage.base} here",
                 f"give it as a file (--base {stage.base}=FILE.tar), or use {TOOLCHAIN} and {MINIMAL}",
             )
-        return BuildStage(root, on_machine=stage.base == TOOLCHAIN, given=self.request.arguments)
+        made = BuildStage(root, on_machine=stage.base == TOOLCHAIN, given=self.request.arguments)
+        if made.on_machine:
+            made.env["PATH"] = _machine_path(made.env["PATH"])
+        return made
 
     async def _step(self, stage: BuildStage, instruction: Instruction) -> None:
         if instruction.name == "RUN":
@@ -191,6 +194,14 @@ class _Build:
             await asyncio.to_thread(stage.copy, instruction, source)
         else:
             stage.take(instruction)
+
+    async def version_of(self, stage: BuildStage) -> str:
+        """What the client in a stage says of itself; empty where there is none that can be started."""
+        try:
+            code, said = await self.run(stage, (CLIENT, "--version"))
+        except _StepFailed:
+            return ""
+        return said if code == 0 else ""
 
     async def run(self, stage: BuildStage, argv: tuple[str, ...], say: Say = lambda line: None) -> tuple[int, str]:
         """Run a command in a stage: exit code, what it wrote. Raises UsageError when it cannot be started."""
@@ -274,6 +285,12 @@ class _InThread:
         self._thread.join()
         if self._error is not None:
             raise self._error
+
+
+def _machine_path(path: str) -> str:
+    """The usual PATH, and what else this process has in it that a container sees too (``/usr/local/go/bin``)."""
+    more = [p for p in os.environ.get("PATH", "").split(":") if p.startswith(("/usr/", "/opt/"))]
+    return ":".join(dict.fromkeys([*path.split(":"), *more]))
 
 
 def _from_base(base: Path, root: Path, given: Mapping[str, str]) -> BuildStage:
