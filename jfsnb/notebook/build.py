@@ -16,7 +16,7 @@ def plan(
     source: str = "",
     way: str = TWO_STAGE,
     target: str = "juicefs.linux",
-    build_base: str = BUILD_BASE,
+    build_base: str = "",
     run_base: str = "",
     tls: str = "/assets/tls",
     **more: Any,
@@ -25,13 +25,13 @@ def plan(
 
     Args:
         source: a JuiceFS checkout, or a git URL (``URL#branch``); empty: nothing is built.
-        way, target, build_base, run_base, tls: see `jfsnb.builder.recipe.Recipe`.
+        way, target, build_base, run_base, tls: see `jfsnb.builder.recipe.Recipe`; empty base images are the article's.
         more: network, platform, fresh, pull of `jfsnb.builder.plan.BuildPlan`.
 
     Raises:
         UsageError: a value that cannot be used.
     """
-    recipe = Recipe(way, build_base, run_base, target, tls)
+    recipe = Recipe(way, build_base or BUILD_BASE, run_base, target, tls)
     return BuildPlan(source, run.settings.image, recipe, **more)
 
 
