@@ -35,7 +35,7 @@ def start(namespace: Mapping[str, Any]) -> Any:
     settings = settings_of(namespace)
     settings = settings if namespace.get("run_id") else continued(settings)
     cluster = connect(settings)
-    live = Live()
+    live = Live(limit=settings.timeout)
     run = open_run(settings, cluster, live if shell is not None else (lambda told: None))
     _results_show_themselves()
     _follow_cells(shell, live)

@@ -25,6 +25,7 @@ VERDICT_COLOURS = {
 _LINE = "1px solid rgba(128,140,155,.35)"
 _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monospace"
 _HEAD = "text-align:left;padding:5px 14px 5px 6px;border-bottom:2px solid rgba(128,140,155,.55);font-weight:600"
+_TABLE = "border-collapse:collapse;table-layout:auto;font-size:13px;text-align:left"
 _SOFT = "background:rgba(128,140,155,.10)"
 _STATUS_WORDS = {
     "in force": "PASS",
@@ -41,13 +42,13 @@ _CODE_COLUMNS = frozenset(
     (
         *("name", "pod", "mount_pod", "node", "object", "image", "field", "value", "code", "path", "sha256", "hash"),
         *("image_now", "image_then", "claim", "volume", "leads_to", "source", "expected", "found", "csi_node_pod"),
-        *("log_line", "serves", "desired_image", "image_id", "NODE", "NAME", "IP"),
+        *("log_line", "serves", "desired_image", "image_id", "before", "after", "in_this_pod", "NODE", "NAME", "IP"),
     )
 )
 
 
 #: columns that hold the words of others
-_VERBATIM = frozenset(("message", "type", "reason_word", "found", "value"))
+_VERBATIM = frozenset(("message", "asked", "about"))
 
 
 def chip(word: str, text: str = "") -> str:
@@ -155,13 +156,16 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), captio
     label = escape(translated(caption or "table"))
     return (
         f'<div style="overflow-x:auto;margin:6px 0" tabindex="0" role="region" aria-label="{label}">'
-        f'<table style="border-collapse:collapse;font-size:13px;line-height:1.45;text-align:left;margin:0">{title}'
+        f'<table style="{_TABLE};line-height:1.45;margin:0">{title}'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
 def _words(column: str) -> str:
-    return re.sub(r"\bseconds\b", "(s)", column.replace("_", " ")).strip()
+    """A column's name as its heading: ``reload_seconds`` is ``reload (s)``; an age brings its own units."""
+    if column == "age_seconds":
+        return "age"
+    return re.sub("_seconds$", " (s)", column).replace("_", " ").strip()
 
 
 def _cell(column: str, value: Any) -> str:
@@ -176,7 +180,9 @@ def _cell(column: str, value: Any) -> str:
 
 
 def _breakable(text: str) -> str:
-    """A long name, escaped, that a narrow column may break after its separators (and every 16 characters)."""
+    """A name, escaped; a long one may be broken after its separators (and every 16 characters)."""
+    if len(text) <= SHORT:
+        return f'<span style="white-space:nowrap">{escape(text)}</span>'
     return "<wbr>".join(escape(piece) for piece in _PIECES.findall(text))
 
 
@@ -208,6 +214,7 @@ def age(seconds: float) -> str:
     return f"{whole // 86400}d" if whole < 2 * 365 * 86400 else _units(whole, 365 * 86400, 86400)
 
 
+SHORT = 20
 _PIECES = re.compile(r"[^/:._=@,-]{1,16}[/:._=@,-]*|[/:._=@,-]+")
 _SUFFIX = {1: "s", 60: "m", 3600: "h", 86400: "d", 365 * 86400: "y"}
 
@@ -254,8 +261,7 @@ def checks(found: Sequence[Mapping[str, Any]], opened: bool = False) -> str:
         for name in ("verdict", "code", "what was checked, and what was seen")
     )
     return (
-        f'<table style="border-collapse:collapse;font-size:13px;text-align:left;margin:6px 0;width:100%">'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f'<table style="{_TABLE};margin:6px 0;width:100%"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
     )
 
 

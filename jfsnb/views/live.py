@@ -50,12 +50,16 @@ class Live:
     Args:
         show: how to display; the default is IPython's.
         clock: seconds, monotonic.
+        limit: seconds that one wait may take; 0 when there is none to show.
     """
 
     def __init__(
-        self, show: Callable[[str, str, str, Any], Any] = _ipython_display, clock: Callable[[], float] = time.monotonic
+        self,
+        show: Callable[[str, str, str, Any], Any] = _ipython_display,
+        clock: Callable[[], float] = time.monotonic,
+        limit: float = 0,
     ) -> None:
-        self._show, self._clock = show, clock
+        self._show, self._clock, self.limit = show, clock, limit
         self.reset()
 
     def reset(self) -> None:
@@ -63,6 +67,7 @@ class Live:
         self._handle: Any = None
         self._lines: list[Told] = []
         self._waiting, self._begun, self._shown = "", 0.0, 0.0
+        self._waits_since: float | None = None
 
     def __call__(self, told: Told) -> None:
         """Take note, and update the display when it is time."""
@@ -72,6 +77,7 @@ class Live:
         self._lines.append(told)
         if told.kind in ("wait", "step"):
             self._waiting = told.text
+            self._waits_since = now if told.kind == "wait" else None
         if self._handle is None or told.kind == "wait" or now - self._shown >= SECONDS_BETWEEN_UPDATES:
             self._shown = now
             self._handle = self._show(self._markup(now), told.text, self._waiting, self._handle)
@@ -89,10 +95,31 @@ class Live:
         self.reset()
 
     def _markup(self, now: float) -> str:
-        recent = "\n".join(_line(told) for told in self._lines[-LINES_SHOWN:])
         waiting = f"<b>{escape(translated(self._waiting))}</b> " if self._waiting else ""
         clock = f'<span style="opacity:.7">{now - self._begun:.0f} s</span>'
-        return f'<div role="status" style="font-size:13px">{waiting}{clock}{html.block(recent, "what happens")}</div>'
+        logs = [told for told in self._lines if told.kind == "log"]
+        happened = [told for told in self._lines if told.kind != "log"]
+        views = _recent(happened, "what happens") + (_recent(logs, "log") if logs else "")
+        return (
+            f'<div role="status" style="font-size:13px">{waiting}{clock}{self._bar(now)}'
+            f'<div style="display:flex;flex-wrap:wrap;gap:10px">{views}</div></div>'
+        )
+
+    def _bar(self, now: float) -> str:
+        """How much of the time that this wait may take is over."""
+        if self._waits_since is None or not self.limit:
+            return ""
+        spent = min(now - self._waits_since, self.limit)
+        label = escape(say("at most {} s", f"{self.limit:.0f}"))
+        return (
+            f' <progress value="{spent:.1f}" max="{self.limit:.0f}" aria-label="{label}" '
+            f'style="width:120px;vertical-align:middle"></progress> <span style="opacity:.7">{label}</span>'
+        )
+
+
+def _recent(lines: list[Told], label: str) -> str:
+    inner = html.block("\n".join(_line(told) for told in lines[-LINES_SHOWN:]), label)
+    return f'<div style="flex:1 1 320px;min-width:0">{inner}</div>'
 
 
 def _line(told: Told) -> str:

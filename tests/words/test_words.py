@@ -33,13 +33,13 @@ def test_every_sentence_keeps_its_places(into):
 def test_titles_and_next_actions_of_all_checks_are_there(into):
     __import__("jfsnb.checks.page")
     wanted = {text for code in REGISTER.values() for text in (code.title, code.fix)}
-    assert not wanted - set(words.catalogue(into))
+    assert missing(wanted, into) == []
 
 
 @each_language
 def test_titles_of_all_parts_are_there(into):
     parts = (kind for kind in vars(results).values() if isinstance(kind, type) and getattr(kind, "TITLE", ""))
-    assert not {kind.TITLE for kind in parts} - set(words.catalogue(into))
+    assert missing({kind.TITLE for kind in parts}, into) == []
 
 
 @each_language
@@ -51,7 +51,7 @@ def test_what_pictures_forms_and_tables_are_given_to_show_is_there(into):
         for text in shown_in(path)
     }
     assert len(said) > 100
-    assert not said - set(words.catalogue(into))
+    assert missing(said, into) == []
 
 
 @each_language
@@ -59,14 +59,19 @@ def test_what_the_pages_say_is_there(into):
     pages = "".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.html"))
     said = set(re.findall(r'say\("([^"]+)"', pages))
     assert len(said) > 10
-    assert not said - set(words.catalogue(into))
+    assert missing(said, into) == []
 
 
 @each_language
 def test_reasons_that_checks_give_are_there(into):
     said = {text for path in (PACKAGE / "checks").glob("*.py") for text in reasons_in(path)}
     assert len(said) > 100
-    assert not said - set(words.catalogue(into))
+    assert missing(said, into) == []
+
+
+def missing(said: set[str], into: str) -> list[str]:
+    """What has no translation yet: add it to jfsnb/words/<language>/*.yaml."""
+    return sorted(said - set(words.catalogue(into)))
 
 
 SHOWING = {
