@@ -47,9 +47,9 @@ def mounts(cluster: Cluster, driver_namespace: str = "", node: str = "", deep: b
     running = _running(known, [pod for pod, _, _ in found], deep)
     rows, checks = [], []
     for pod, judged, coming in found:
-        client = running.get(pod.uid)
-        if isinstance(client, Unreadable) or (client and pod.image):
-            judged.append(client_checks.honest_tag(pod.image, client))
+        versions = running.get(pod.uid)
+        client = None if versions is None else clients.best(versions)[1]
+        judged += client_checked(pod, versions)
         rows.append(_row(known, pod, judged, coming, client, now))
         checks += judged
     nodes = config_rows(known.loaded.values())
@@ -83,14 +83,27 @@ def words_of(coming: Prediction | Unreadable) -> str:
     return f"a new one ({', '.join(fields[:2])}{more})" if fields else "a new one"
 
 
-def _running(known: Inventory, pods: list[MountPod], deep: bool) -> dict[str, str | Unreadable]:
-    """UID → the client that runs, for Ready Mount Pods on Ready nodes."""
+def client_checked(pod: MountPod, versions: dict[str, str | Unreadable] | None) -> list[CheckResult]:
+    """What the client itself says: its tag is honest, and what runs is what a restart would bring.
+
+    Args:
+        versions: by source (jfsnb.steps.clients); None when it was not asked.
+    """
+    if versions is None:
+        return []
+    told = [client_checks.honest_tag(pod.image, clients.best(versions)[1])]
+    agreed = client_checks.running_client(versions, None, pod.name)
+    return [*told, agreed] if agreed.verdict is Verdict.FAIL else told
+
+
+def _running(known: Inventory, pods: list[MountPod], deep: bool) -> dict[str, dict[str, str | Unreadable]]:
+    """UID → versions of the client by source, for Ready Mount Pods on Ready nodes."""
     ready = driver_facts.ready_nodes(known.nodes.values())
     asked = [p for p in pods if p.ready and p.node in ready and p.annotations.get(RECORDED) != "true"]
     if len(asked) > ASKED_FOR_CLIENTS and not deep:
         return {}
     with ThreadPoolExecutor(THREADS) as pool:
-        answers = pool.map(lambda p: clients.best(clients.in_mount_pod(known.cluster, p))[1], asked)
+        answers = pool.map(lambda p: clients.in_mount_pod(known.cluster, p), asked)
         return dict(zip((p.uid for p in asked), answers, strict=True))
 
 

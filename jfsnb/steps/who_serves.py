@@ -18,7 +18,7 @@ from jfsnb.steps.finding import Finding
 from jfsnb.steps.inventory import Inventory
 from jfsnb.steps.loaded import rows_of as config_rows
 from jfsnb.steps.model import Row
-from jfsnb.steps.mount_list import words_of, worst
+from jfsnb.steps.mount_list import client_checked, words_of, worst
 
 Obj = dict[str, Any]
 KINDS = {
@@ -37,7 +37,8 @@ def verify(cluster: Cluster, namespace: str, target: str, image: str = "", drive
         target: a Pod's or a claim's name; ``pod/x`` and ``pvc/x`` say which. A Pod is looked for first.
         image: expect this image instead of what the configuration says.
 
-    Rows: pod, volume, claim, mount_pod, node, image, image_id, client, desired_image, next_mount, verdict, reason.
+    Rows: pod, volume, claim, mount_pod, node, image, image_id, client, client_by, desired_image, next_mount, verdict,
+    reason.
 
     Raises:
         NotInCluster: there is neither, or no driver.
@@ -104,17 +105,17 @@ def _verify_volume(
     serving = volume.mount_pod
     runs: str | Unreadable = Unreadable(volume.problem or f"{pairing.mode} mode")
     desired: ImageDecision | Unreadable = Unreadable("there is no Mount Pod")
-    coming = ""
+    coming, source = "", ""
     if serving is not None:
         desired = known.desired(volume.pv, serving.node, serving.command.is_ce)
         recorded = serving.annotations.get(RECORDED) == "true"
-        runs = NOBODY_RUNS_IT if recorded else clients.best(clients.in_mount_pod(known.cluster, serving))[1]
+        versions = None if recorded else clients.in_mount_pod(known.cluster, serving)
+        source, runs = ("", NOBODY_RUNS_IT) if versions is None else clients.best(versions)
         checks.append(mount_pod_ready(serving))
         checks.append(
             client_checks.spec_image(serving, image) if image else client_checks.desired_image(serving, desired)
         )
-        if not recorded:
-            checks.append(client_checks.honest_tag(serving.image, runs))
+        checks += client_checked(serving, versions)
         here = [obj for obj, pod in everyone if pod.unique_id == serving.unique_id and pod.node == serving.node]
         predicted = known.next_mount(volume.pv, serving.node, here, serving.command.is_ce, exactly=True)
         coming = predicted.reason if not isinstance(predicted, Unreadable) else words_of(predicted)
@@ -128,6 +129,7 @@ def _verify_volume(
         "image": serving.image if serving else pairing.sidecar_image,
         "image_id": serving.image_id if serving else "",
         "client": clients.shown(runs),
+        "client_by": clients.SOURCE_WORDS.get(source, ""),
         "desired_image": image or (desired.image if isinstance(desired, ImageDecision) else ""),
         "next_mount": coming,
         "verdict": str(bad.verdict),

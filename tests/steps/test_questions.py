@@ -39,7 +39,7 @@ def test_before_and_after_a_patch_every_question_tells_the_truth(world, call):
     code, found = answer(call, "verify", smoke.pod)
     (row,) = found["rows"]
     assert (code, found["verdict"], row["mount_pod"], row["image"]) == (0, "PASS", smoke.mount_pod, OLD)
-    assert "5e26ba3" in row["client"]
+    assert "5e26ba3" in row["client"] and row["client_by"] and row["image_id"]
     assert row["next_mount"] == f"it would use {smoke.mount_pod}, whose settings have the same hash"
 
     patch.plan(run), patch.apply(run), patch.wait_in_force(run)
@@ -94,6 +94,32 @@ def test_a_plan_shows_every_claim_pod_and_node_that_it_reaches(world, call, monk
     code, text = call("patch", "--scope", "global", "--image", NEW)
     assert code == 0 and smoke.pod in text and "infer" in text and "nothing was changed" in text
     assert rollback(world.cluster, run.id, world.outputs).complete
+
+
+def test_a_client_that_a_restart_would_exchange_is_told(world, call):
+    """As after a binary upgrade whose process stayed: another client is on disk than the one that runs."""
+    run = world.run()
+    smoke = background.baseline(run)
+    other = "#!/bin/sh\\necho juicefs version 9.9.9+2030-01-01.abcdef12\\n"
+    exchange = (
+        f"printf '{other}' > /tmp/other && chmod 755 /tmp/other && mount --bind /tmp/other /usr/local/bin/juicefs"
+    )
+    done = world.cluster.execute(NAMESPACE, smoke.mount_pod, ["sh", "-c", exchange], "jfs-mount")
+    assert done.ok, done.stderr
+    code, found = answer(call, "verify", smoke.pod)
+    assert code == 1 and "a restart would change the client" in found["rows"][0]["reason"]
+    assert "5e26ba3" in found["rows"][0]["client"]  # what runs, not what is on disk
+    assert rollback(world.cluster, run.id, world.outputs).complete
+
+
+def test_a_patch_and_its_undoing_on_the_command_line(world, call, monkeypatch):
+    monkeypatch.setenv("JFSNB_OUTPUTS", str(world.outputs))
+    code, text = call("patch", "--yes", "--image", NEW, "--run-id", "by-hand")
+    assert code == 0 and "jfsnb rollback by-hand" in text and "in force" in text
+    assert NEW in world.config
+    code, text = call("rollback", "by-hand", "--outputs", str(world.outputs / "another-machine"))
+    assert code == 0 and "restored, byte for byte" in text and "nothing of run by-hand is left" in text
+    assert world.look() == world.before
 
 
 def test_answers_are_data_frames_to_filter_group_and_draw(world):
