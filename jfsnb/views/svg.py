@@ -103,7 +103,7 @@ class Drawing:
 def fit(text: str, room: float, kind: str = "") -> str:
     """The text, shortened in its middle to so many pixels (0: as it is)."""
     faces = kind.split()
-    wide = 7.05 if "m" in faces else 6.5 if "s" in faces or "k" in faces else 7.3
+    wide = 7.05 if "m" in faces else 6.5 if "s" in faces or "k" in faces else 8.3  # all others are bold
     if not room or width(text) * wide <= room:
         return text
     most = int(room / wide)
