@@ -25,6 +25,8 @@ _VERSION = re.compile(
 )
 #: The first client whose FUSE file descriptor can be handed on, so that no umount preStop is needed.
 FUSE_PASSING_CE, FUSE_PASSING_EE = (1, 2, 1), (5, 1, 0)
+#: The first client that goes on with another binary after SIGHUP.
+BINARY_UPGRADE_CE, BINARY_UPGRADE_EE = (1, 2, 0), (5, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -142,14 +144,24 @@ def supports_fuse_passing(image: str, pre_stop: str = "", grace_upgrade_disabled
     """
     if grace_upgrade_disabled or "umount" in pre_stop:
         return False
+    return _tag_is_at_least(image, FUSE_PASSING_CE, FUSE_PASSING_EE)
+
+
+def supports_binary_upgrade(image: str) -> bool:
+    """Whether the driver believes that a client of this image can be exchanged while it runs (§3.8)."""
+    return _tag_is_at_least(image, BINARY_UPGRADE_CE, BINARY_UPGRADE_EE)
+
+
+def _tag_is_at_least(image: str, ce_first: tuple[int, ...], ee_first: tuple[int, ...]) -> bool:
+    """By the tag; one that tells no version is believed to be new."""
     tag = driver_reads_tag(image)
     if "nightly" in tag:
         return True
     ce, ee = _CE_TAG.match(tag), _EE_TAG.match(tag)
     if ce:
-        return tuple(map(int, ce.groups())) >= FUSE_PASSING_CE
+        return tuple(map(int, ce.groups())) >= ce_first
     if ee:
-        return tuple(map(int, ee.groups())) >= FUSE_PASSING_EE
+        return tuple(map(int, ee.groups())) >= ee_first
     return True
 
 

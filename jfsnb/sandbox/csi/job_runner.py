@@ -13,6 +13,7 @@ from jfsnb.sandbox.csi.klog import Logger
 
 log = Logger("job")
 SECONDS = 40
+GONE_AGAIN_SECONDS = 0.1
 
 
 class JobFailed(Exception):
@@ -67,6 +68,11 @@ class JobRunner:
         finally:
             follow.cancel()
         raise JobFailed(f"waitUntilJobCompleted: job {name} isn't completed: {await self._log(name)}")
+
+    async def wait_gone(self, name: str) -> None:
+        """Until there is no Job of that name; its controller takes its Pods away first."""
+        while await self.cluster.find(f"{self.jobs}/{name}") is not None:
+            await asyncio.sleep(GONE_AGAIN_SECONDS)
 
     async def pods(self, name: str) -> list[Obj]:
         """The Pods of a Job."""

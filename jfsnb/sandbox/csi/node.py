@@ -18,6 +18,8 @@ from jfsnb.sandbox.csi.node_service import NodeService
 from jfsnb.sandbox.csi.reconciler import Reconciler
 from jfsnb.sandbox.csi.server import listen, load_config, options, socket_path, until_stopped
 from jfsnb.sandbox.csi.settings import Host
+from jfsnb.sandbox.csi.upgrade import SOCKET
+from jfsnb.sandbox.csi.upgrader import Upgrader
 from jfsnb.sandbox.csi.volumes import Volumes
 
 log = Logger("main")
@@ -52,7 +54,8 @@ async def serve(endpoint: str, node: str, config: ConfigFile) -> None:
         servers.append(await listen(REGISTRATION_SOCKET, registration, trace=False))
         log.info("Listening for connection on address", address=endpoint, version=VERSION, node=node)
         try:
-            await until_stopped([config.follow(), reconciler.run()], servers)
+            work = [config.follow(), reconciler.run(), Upgrader(reconciler).serve(SOCKET)]
+            await until_stopped(work, servers)
         finally:
             socket_path(REGISTRATION_SOCKET).unlink(missing_ok=True)  # tells the kubelet that the driver is gone
 

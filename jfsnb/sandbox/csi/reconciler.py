@@ -195,7 +195,7 @@ class Reconciler:
 
     async def _replace(self, obj: Obj) -> None:
         pod = mount_pod_of(obj)
-        sources = await self._sources(obj, pod)
+        sources = await self.sources(obj, pod)
         try:
             body, settings = recreate.replacement(sources, self.mounter.host)
         except SettingsError as error:
@@ -211,7 +211,8 @@ class Reconciler:
         created = await self.cluster.create_mount_pod(body)
         self.cluster.mount_pods.store.setdefault((self.cluster.namespace, created["metadata"]["name"]), created)
 
-    async def _sources(self, obj: Obj, pod: MountPod) -> recreate.Sources:
+    async def sources(self, obj: Obj, pod: MountPod) -> recreate.Sources:
+        """What is known now for a successor of a Mount Pod (§3.4)."""
         made = await self.cluster.secret(self.cluster.namespace, names.secret_name(pod.unique_id)) or {}
         kept: Json | None = json.loads(made["jfsSettings"]) if made.get("jfsSettings") else None
         pv = await self._pv_of(pod)

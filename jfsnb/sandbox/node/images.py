@@ -25,6 +25,8 @@ MOUNT_SCRIPT = Path(__file__).parent / "image_files" / "mount.juicefs"
 #: Lets a 1.x client open its metrics on the Pod's own address; the client itself waits behind MOUNT_LINK.
 MODERN_MOUNT_SCRIPT = Path(__file__).parent / "image_files" / "mount.juicefs-1"
 MOUNT_LINK = "/usr/local/lib/mount.juicefs"
+CSI_COMMAND = Path(__file__).parent / "image_files" / "juicefs-csi-driver"
+CSI_COMMAND_TARGET = "/usr/local/bin/juicefs-csi-driver"
 APP = "/app"
 CLAIM = re.compile(r"ce-v?(\d+\.\d+\.\d+)")
 
@@ -232,6 +234,7 @@ def _csi_driver(reference: str, client: Client | None) -> Image:
         home = f"{APP}/venv"
         files.append(ImageFile(home, prefix))
     files.append(ImageFile(f"{APP}/jfsnb", str(Path(jfsnb.__file__).parent)))
+    files.append(ImageFile(CSI_COMMAND_TARGET, str(CSI_COMMAND)))
     if client is not None:
         files.append(ImageFile(CLIENT_TARGET, str(client.path)))
     env = {"PATH": f"{home}/bin:{PATH}", "PYTHONPATH": APP, "PYTHONDONTWRITEBYTECODE": "1"}
