@@ -134,6 +134,12 @@ class World:
         mine.sort(key=lambda p: (p.metadata.creation_timestamp, int(p.metadata.resource_version)))
         return [MountPod.from_object(self.raw.sanitize_for_serialization(p)) for p in mine]
 
+    def recorded_mount_pods(self):
+        """Those that are only shown."""
+        found = self.core.list_namespaced_pod(NAMESPACE, label_selector="app.kubernetes.io/name=juicefs-mount").items
+        shown = [p for p in found if RECORDED in (p.metadata.annotations or {})]
+        return [MountPod.from_object(self.raw.sanitize_for_serialization(p)) for p in shown]
+
     def cache_of(self, mount_pod):
         """The node's cache directory of a Mount Pod's file system."""
         (cache,) = [o.partition("=")[2] for o in mount_pod.command.options if o.startswith("cache-dir=")]
@@ -170,9 +176,9 @@ class World:
 
     # ---- configuration
 
-    def csi_node(self):
-        """The driver's Pod on the node, as soon as there is one that stays."""
-        query = {"label_selector": "app=juicefs-csi-node", "field_selector": f"spec.nodeName={NODE}"}
+    def csi_node(self, node=NODE):
+        """The driver's Pod on a node, as soon as there is one that stays."""
+        query = {"label_selector": "app=juicefs-csi-node", "field_selector": f"spec.nodeName={node}"}
         pods = watch.Watch().stream(self.core.list_namespaced_pod, NAMESPACE, timeout_seconds=SECONDS, **query)
         return next(
             e["object"].metadata.name
