@@ -62,6 +62,7 @@ def test_stopping_ends_what_the_step_was_running(engine, tree):
     os.close(running[0])
 
 
+@pytest.mark.parametrize("engine", ["buildkit", "daemonless"], indirect=True)
 def test_a_binary_that_is_there_is_put_onto_the_base(engine, tree, tmp_path):
     build(engine, plan_of(tree, way=BINARY, binary="prebuilt/juicefs"))
     engine.save(TAG, tmp_path / "image.tar")
