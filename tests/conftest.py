@@ -14,12 +14,6 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_terminal_summary(terminalreporter):
-    """The last line but one: what was not tested."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    terminalreporter.write_line(f"not tested here (skipped): {len(skipped)}")
-
-
 @pytest.fixture(scope="session")
 def state_home():
     """A place for this worker's sandboxes: short, because of unix sockets. Programs that are started find it, too."""

@@ -86,7 +86,7 @@ class Supervisor:
         self._make_tokens()
         images = ImageStore(self.state)
         about = {"tier": tier.name, "reason": tier.reason, "sandbox": self.name}
-        world = objects(live_nodes=self.nodes, tier=about, baseline=images.baseline, tested=images.tested())
+        world = objects(None, self.nodes, about, images.baseline, images.tested(), images.id_of)
         reading, writing = os.pipe()
         self.fork("api", lambda: serve(self.state, 0, lambda port: _tell(writing, str(port)), restore=world))
         os.close(writing)

@@ -123,6 +123,13 @@ class ImageStore:
             raise ImageNotFound(_not_found(reference))
         return _image(reference, _client_files(client), client=client)
 
+    def id_of(self, reference: str) -> str:
+        """The id of an image that is there; empty for another."""
+        try:
+            return self.find(reference).id
+        except ImageNotFound:
+            return ""
+
     def pull(self, reference: str) -> Image:
         """As ``find``, but fetches a client of the catalogue that is not in the cache yet.
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,6 +69,7 @@ def objects(
     tier: Mapping[str, str] | None = None,
     baseline: str = OLD_IMAGE,
     tested: str = NEW_IMAGE,
+    image_id: Callable[[str], str] = lambda reference: "",
 ) -> list[Obj]:
     """Everything that is in the cluster when it starts, in an order in which it can be loaded.
 
@@ -79,6 +80,7 @@ def objects(
             names the image to test when none is given.
         baseline: the image that serves everybody, in place of the usual one.
         tested: the image to test when none is given; empty when none is known.
+        image_id: what a kubelet here would report for an image; empty for one that is not there.
     """
     now = now or datetime.now(UTC)
     live = list(live_nodes)
@@ -94,7 +96,15 @@ def objects(
     result += [_driver_config(now), _stale_driver_config(now), _about(tier or {}, now)]
     result += [obj for n, m in enumerate(mount_pods) for obj in _recorded(m, n, now)]
     result += [_csi_pod(n, now, i) for i, n in enumerate(names) if n not in live]
-    return _with_images(result, baseline, tested)
+    return _with_image_ids(_with_images(result, baseline, tested), image_id)
+
+
+def _with_image_ids(objs: list[Obj], image_id: Callable[[str], str]) -> list[Obj]:
+    """Recorded Pods report for an image what live ones report: one reference is one image."""
+    for obj in objs:
+        for status in (obj.get("status") or {}).get("containerStatuses") or ():
+            status["imageID"] = image_id(status["image"]) or status["imageID"]
+    return objs
 
 
 def _with_images(objs: list[Obj], baseline: str, tested: str) -> list[Obj]:

@@ -9,7 +9,7 @@ import subprocess
 
 import aiohttp
 import pytest
-from kubelet_cluster import IMAGE, container, in_namespace, phase, pod
+from kubelet_cluster import IMAGE, Cluster, container, in_namespace, phase, pod
 
 from jfsnb.sandbox.client import ApiError
 
@@ -387,9 +387,8 @@ def test_a_juicefs_volume_comes_and_goes(sandbox, node_root):
     if sandbox.tier != "full":
         pytest.skip(sandbox.tier_reason)
 
-    async def test(k):
-        k.namespace = "juicefs-system"  # where the claim is
-        k.pods = f"/api/v1/namespaces/{k.namespace}/pods"
+    async def test(own):
+        k = Cluster(sandbox, own.api, "juicefs-system")  # where the claim is
         volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "songlin-test-pvc"}}]
         mounts = {"volumeMounts": [{"name": "v", "mountPath": "/jfs"}]}
         body = pod("mountpoint -q /jfs && echo hi > /jfs/kt && cat /jfs/kt && sleep 600", container=mounts)
@@ -398,9 +397,10 @@ def test_a_juicefs_volume_comes_and_goes(sandbox, node_root):
         uid = made["metadata"]["uid"]
         target = f"/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~csi/songlin-test-pv/mount"
         held = await k.api.get(k.pods, labelSelector="app.kubernetes.io/name=juicefs-mount")
-        assert [p for p in held["items"] if target in (p["metadata"].get("annotations") or {}).values()]
+        (mount_pod,) = [p for p in held["items"] if target in (p["metadata"].get("annotations") or {}).values()]
         await k.delete("kt-juicefs")
         await k.gone("kt-juicefs")
         assert not (node_root / f"var/lib/kubelet/pods/{uid}").exists()
+        await k.gone(mount_pod["metadata"]["name"])
 
     in_namespace(sandbox, test)
