@@ -65,6 +65,15 @@ def test_wrong_usage_is_refused_before_anything_is_done(words, told, tmp_path):
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_relative_kubeconfig_holds_for_kernels_that_work_elsewhere(tmp_path):
+    (tmp_path / "mine.yaml").write_text("clusters: [")
+    result = call("run", "--kubeconfig", "mine.yaml", "--cluster", "prod", "--image", "a/b:c", "--run-id", "r1")
+    assert result.exit_code == 3
+    run = json.loads((tmp_path / "outputs" / "r1" / "run.json").read_text())
+    assert run["settings"]["kubeconfig"] == str(tmp_path / "mine.yaml")
+    assert "mine.yaml cannot be used" in result.output and "Traceback" not in result.output
+
+
 def test_a_parameters_file_is_typed_and_checked_like_the_options(tmp_path):
     (tmp_path / "p.yaml").write_text("namespace: 0123\n")
     assert "quote it" in call("run", "-f", "p.yaml").output

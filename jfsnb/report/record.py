@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from jfsnb.checks.carried_out import CARRIED_OUT
 from jfsnb.checks.model import Verdict, overall
 from jfsnb.errors import JfsnbError
 from jfsnb.report.interrupt import Interrupted
@@ -106,7 +107,8 @@ def judge_run(outcomes: Sequence[NotebookOutcome], parts: Sequence[Part], clean_
     if worst:
         first = worst[0]
         more = f" (and {len(worst) - 1} more)" if len(worst) > 1 else ""
-        return Judged(verdict, f"{first['title']}? {first['reason']}{more}", first["next_action"])
+        question = "" if first["code"] == CARRIED_OUT else f"{first['title']}? "
+        return Judged(verdict, f"{question}{first['reason']}{more}", first["next_action"])
     if troubles:
         return Judged(verdict, f"{troubles[0].name}: {troubles[0].reason}", troubles[0].next_action)
     return Judged(Verdict.ERROR, "nothing was judged", "look at the notebooks in the report")

@@ -106,7 +106,7 @@ def ask_version(binary: Path) -> str:
     """What ``binary --version`` says after "juicefs version". Raises UsageError."""
     hint = "name a juicefs binary for this machine; `PATH --version` must print 'juicefs version …'"
     try:
-        result = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=30)
+        result = subprocess.run([str(binary.absolute()), "--version"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{binary} cannot be run: {error}", hint) from error
     match = VERSION.search(result.stdout + result.stderr)

@@ -1,6 +1,7 @@
 """What image references name, and which clients may be added under which tags."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -82,8 +83,10 @@ def test_the_driver_image_runs_this_python_with_or_without_a_client(store, cache
     assert store.find(CSI).client_version == WHEELS[0].client
 
 
-def test_an_added_client_is_there_for_later_sandboxes_too(store, tmp_path, cache):
-    image = store.add("ce-v1.3.0", make_client(tmp_path / "bin", "1.3.0+2025-07-03.30190ca"))
+def test_an_added_client_is_there_for_later_sandboxes_too(store, tmp_path, cache, monkeypatch):
+    client = make_client(tmp_path / "bin", "1.3.0+2025-07-03.30190ca")
+    monkeypatch.chdir(client.parent)
+    image = store.add("ce-v1.3.0", Path(client.name))
     assert image.client_version == "1.3.0+2025-07-03.30190ca"
     links = {file.target: file.link for file in image.files}
     assert links["/usr/local/lib/mount.juicefs"] == "/usr/local/bin/juicefs", "a 1.x client is its own mount.juicefs"
