@@ -104,6 +104,10 @@ def _not_mounted(found: dict[str, list[Obj]]) -> list[Obj]:
     return [e["involvedObject"] for e in failed if volumes & set(_VOLUME.findall(e.get("message", "")))]
 
 
+#: Shared by all of them.
+_READY, _NOT_READY = ([{"type": "Ready", "status": status}] for status in ("True", "False"))
+
+
 def _slim(pod: Obj) -> Obj:
     """What the rules look at of an app Pod: of these there are very many."""
     meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
@@ -114,7 +118,7 @@ def _slim(pod: Obj) -> Obj:
         "spec": {"nodeName": spec.get("nodeName", ""), "volumes": volumes},
         "status": {
             "phase": status.get("phase", ""),
-            "conditions": [c for c in status.get("conditions") or () if c["type"] == "Ready"],
+            "conditions": _READY if driver_facts.is_ready(pod) else _NOT_READY,
         },
     }
     if (meta.get("labels") or {}).get(names.SIDECAR_DONE) == "true":
