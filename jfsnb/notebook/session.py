@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +20,8 @@ from jfsnb.views.live import Live
 _NOT_PARAMETERS = frozenset({"In", "Out"})
 #: what the first notebook leaves; without it a folder is no run that could go on
 FIRST_RESULTS = Path("results", "01-background.json")
+#: in the run folder: what its first notebook was given
+PARAMETERS = "parameters.json"
 _PLAIN = (str, int, float, bool, list, dict)
 
 
@@ -37,6 +40,7 @@ def start(namespace: Mapping[str, Any]) -> Any:
     cluster = connect(settings)
     live = Live(limit=settings.timeout)
     run = open_run(settings, cluster, live if shell is not None else (lambda told: None))
+    _remember(settings)
     _results_show_themselves()
     _follow_cells(shell, live)
     _display(shell, _welcome(run))
@@ -67,7 +71,27 @@ def continued(settings: Settings, notebook: str | None = None) -> Settings:
         for folder in sorted(settings.outputs.glob("*"))
         if (folder / FIRST_RESULTS).exists() and not (folder / "run.json").exists() and not _ended(folder)
     ]
-    return replace(settings, run_id=open_runs[-1].name) if open_runs else settings
+    if not open_runs:
+        return settings
+    return replace(settings, **_unless_given(settings, open_runs[-1]), run_id=open_runs[-1].name)
+
+
+def _remember(settings: Settings) -> None:
+    """Keep the parameters for the notebooks that follow, so that what was chosen in one holds in all."""
+    from jfsnb.steps.run import atomic
+
+    with atomic(settings.folder / PARAMETERS) as sink:
+        json.dump(settings.parameters(), sink, indent=1)
+
+
+def _unless_given(settings: Settings, folder: Path) -> dict[str, Any]:
+    """The parameters that a run was begun with, except those that this notebook sets otherwise than by default."""
+    try:
+        begun = json.loads((folder / PARAMETERS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    given, default = settings.parameters(), Settings().parameters()
+    return {name: value for name, value in begun.items() if given.get(name) == default.get(name) and name != "run_id"}
 
 
 def _ended(folder: Path) -> bool:

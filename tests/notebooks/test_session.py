@@ -66,6 +66,21 @@ def test_later_notebooks_go_on_with_the_run_that_the_first_began(in_front, tmp_p
     assert session.continued(Settings(), THIRD).run_id == "20260102-000000-bbbb"
 
 
+def test_what_was_chosen_in_the_first_notebook_holds_in_the_later_ones(in_front, tmp_path):
+    begun(tmp_path, "20260101-000000-aaaa")
+    chosen = {**Settings(pvc="chosen", timeout=30, scope="global").parameters(), "run_id": "20260101-000000-aaaa"}
+    (tmp_path / "20260101-000000-aaaa" / session.PARAMETERS).write_text(json.dumps(chosen))
+    settings = session.continued(Settings(timeout=60), THIRD)
+    assert (settings.pvc, settings.scope) == ("chosen", "global")
+    assert settings.timeout == 60
+
+
+def test_a_run_folder_that_does_not_say_its_parameters_is_gone_on_with_all_the_same(in_front, tmp_path):
+    begun(tmp_path, "20260101-000000-aaaa")
+    (tmp_path / "20260101-000000-aaaa" / session.PARAMETERS).write_text("{")
+    assert session.continued(Settings(pvc="mine"), THIRD).pvc == "mine"
+
+
 def test_the_first_notebook_begins_a_new_run(in_front, tmp_path):
     begun(tmp_path, "20260101-000000-aaaa")
     fresh = Settings()
