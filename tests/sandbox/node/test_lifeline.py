@@ -39,9 +39,9 @@ asyncio.run(main())
 @pytest.mark.usefixtures("tier")
 @pytest.mark.parametrize("worker", ["alone", "worker"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_node_ends_with_its_owner(tmp_path, number, worker):
+def test_a_node_ends_with_its_owner(tmp_path, machine_mounts, number, worker):
     """A forked worker of the owner (multiprocessing in a notebook) holds copies of all its open files."""
-    before = Path("/proc/self/mountinfo").read_text()
+    before = machine_mounts()
     command = [sys.executable, "-c", OWNER, str(tmp_path), worker]
     owner = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     assert owner.stdout is not None
@@ -55,7 +55,7 @@ def test_a_node_ends_with_its_owner(tmp_path, number, worker):
         for handle in handles:
             ended, _, _ = select.select([handle], [], [], 10)
             assert ended, "a process outlived the sandbox's components"
-        assert Path("/proc/self/mountinfo").read_text() == before
+        assert machine_mounts() == before
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(owner.pid, signal.SIGKILL)
