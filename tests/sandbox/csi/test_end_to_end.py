@@ -198,3 +198,25 @@ def test_a_delete_delay_keeps_an_unused_mount_pod_for_its_next_user(world):
     waiting = world.until_pod(mount_pod.name, lambda p: "juicefs-delete-at" in p.metadata.annotations)
     assert not waiting.metadata.deletion_timestamp
     world.gone(mount_pod.name)
+
+
+def test_a_volume_id_becomes_part_of_names_as_it_is(world):
+    """The specification allows capital letters, and the real driver passes them on to the API, which refuses them."""
+    pv = world.raw.sanitize_for_serialization(world.core.read_persistent_volume("songlin-test-pv"))
+    pv = {"metadata": {"name": "app-capitals"}, "spec": pv["spec"]}
+    pv["spec"].pop("claimRef")
+    pv["spec"]["csi"]["volumeHandle"] = "Capitals"
+    claim = {"accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": "app-capitals"}
+    claim["resources"] = {"requests": {"storage": "1Gi"}}
+    world.core.create_persistent_volume(pv)
+    world.core.create_namespaced_persistent_volume_claim(
+        NAMESPACE, {"metadata": {"name": "app-capitals"}, "spec": claim}
+    )
+    try:
+        world.app("app-capitals", claim="app-capitals")
+        text = world.event("app-capitals", "Could not mount juicefs")
+        assert 'code = Internal desc = Could not mount juicefs: Secret "juicefs-Capitals-secret" is invalid' in text
+    finally:
+        world.delete("app-capitals")
+        world.core.delete_namespaced_persistent_volume_claim("app-capitals", NAMESPACE)
+        world.core.delete_persistent_volume("app-capitals")
