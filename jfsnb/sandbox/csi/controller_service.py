@@ -80,8 +80,10 @@ class ControllerService:
         if DYNAMIC.match(volume_id) and secrets and self.volumes is not None:
             try:
                 await self.volumes.remove(volume_id, secrets)
-            except (JobFailed, SettingsError, ApiError) as error:
+            except (JobFailed, SettingsError) as error:
                 raise CsiError(Code.INTERNAL, f"Could not delVol in juicefs: {error}") from error
+            except ApiError as error:
+                raise CsiError(Code.INTERNAL, f"Could not delVol in juicefs: {error.message}") from error
         self._sizes.pop(volume_id, None)
         return proto.DeleteVolumeResponse()
 

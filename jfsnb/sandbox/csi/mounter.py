@@ -15,7 +15,7 @@ from jfsnb.driver.config import merge
 from jfsnb.driver.mountpods import MountPod, would_reuse
 from jfsnb.driver.settings import mount_options, volume_context
 from jfsnb.driver.settings_hash import dump, settings_hash
-from jfsnb.sandbox.client import Obj
+from jfsnb.sandbox.client import ApiError, Obj
 from jfsnb.sandbox.csi import mounts
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
 from jfsnb.sandbox.csi.config_file import ConfigFile
@@ -191,7 +191,11 @@ class Mounter:
         if by_selector and await self.cluster.nodes_with_hostname(self.cluster.node) == [self.cluster.node]:
             body = placed_by_selector(body, app_pod)
         await self.write_secret(plan)
-        return mount_pod_of(await self.cluster.create_mount_pod(body))
+        try:
+            return mount_pod_of(await self.cluster.create_mount_pod(body))
+        except ApiError as error:
+            log.error(error.message, "Create pod err, stop fuse fd server", podName=name)
+            raise
 
     async def _reuse(self, plan: Plan, pod: MountPod, target: str) -> None:
         await self.write_secret(plan)

@@ -88,7 +88,7 @@ class NodeService:
         except (MountFailed, ClientError, OSError, TimeoutError) as error:
             raise CsiError(Code.INTERNAL, f"Could not mount juicefs: {error}") from error
         except ApiError as error:
-            raise CsiError(Code.INTERNAL, f"Could not mount juicefs: {error.args[0].partition(': ')[2]}") from error
+            raise CsiError(Code.INTERNAL, f"Could not mount juicefs: {error.message}") from error
         elapsed = f"{time.monotonic() - started:.3f}s"
         log.info("juicefs volume mounted", volumeId=request.volume_id, target=target, elapsed=elapsed)
 

@@ -4,7 +4,9 @@ import os
 
 import pytest
 
+from jfsnb.kube.connect import connect
 from jfsnb.sandbox import lifecycle
+from jfsnb.steps.inventory import Inventory
 
 from .world import NEW, NODE, OLD, World
 
@@ -26,6 +28,12 @@ def two_nodes():
         lifecycle.down(name)
 
 
+def states(world):
+    """What the tool says of the live nodes' configuration."""
+    found = Inventory.of(connect(kubeconfig=world.kubeconfig)).loaded
+    return {node: found[node].state.state for node in (NODE, SECOND)}
+
+
 def test_nodes_take_a_configuration_at_different_times(two_nodes):
     """Patched for all, in force on one: the same claim is served by two clients, one on each node."""
     world = two_nodes
@@ -38,11 +46,13 @@ def test_nodes_take_a_configuration_at_different_times(two_nodes):
     assert (old.node, old.image) == (NODE, OLD), "patched, but not yet in force on this node"
     assert (new.node, new.image) == (SECOND, NEW)
     assert old.settings_hash != new.settings_hash
+    assert states(world) == {NODE: "old", SECOND: "in force"}
     world.eventually("app-here", "cat /data/app-there", "app-there")
     world.eventually("app-there", "cat /data/app-here", "app-here")
 
     world.sync(world.csi_node())
     world.until_logged(world.csi_node(), "config file updated, reload config")
+    assert states(world) == {NODE: "in force", SECOND: "in force"}
     world.app("app-late")
     (late,) = world.serving(world.running("app-late"))
     assert (late.node, late.image, late.settings_hash) == (NODE, NEW, new.settings_hash)

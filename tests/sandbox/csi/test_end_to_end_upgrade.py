@@ -10,6 +10,7 @@ from jfsnb.sandbox import lifecycle
 from jfsnb.sandbox.node.clients import ask_version
 from jfsnb.sandbox.node.images import ImageStore
 
+from .test_end_to_end_volumes import EXPAND, drop_claim, make_claim, storage_class, until_claim, volume_gone
 from .world import NAMESPACE, OLD, World
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
@@ -41,23 +42,46 @@ def test_a_client_that_is_too_old_is_not_upgraded(world):
     assert upgrade(world, recorded.name)[-1] == f"POD-FAIL [{recorded.name}] pod is not on node."
 
 
-@pytest.fixture
-def modern_world(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def modern_world(tmp_path_factory):
     """A sandbox of its own whose baseline is a 1.x client, with another one to upgrade to: (world, other image)."""
     if not set(CLIENTS) <= set(os.environ):
         pytest.skip(f"{' and '.join(CLIENTS)} name no two juicefs binaries of 1.x")
-    monkeypatch.setenv("JFSNB_CACHE", str(tmp_path / "cache"))
-    store = ImageStore(tmp_path)
-    binaries = [Path(os.environ[name]) for name in CLIENTS]
-    baseline, other = (store.add(f"ce-v{ask_version(binary).partition('+')[0]}", binary) for binary in binaries)
-    name = f"csi-{os.getpid()}-modern"
-    sandbox = lifecycle.up(name, owner_pid=os.getpid(), baseline=baseline.reference)
-    try:
-        world = World(sandbox.kubeconfig)
-        world.running("juicefs-csi-controller-0")
-        yield world, other
-    finally:
-        lifecycle.down(name)
+    home, name = tmp_path_factory.mktemp("modern"), f"csi-{os.getpid()}-modern"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JFSNB_CACHE", str(home / "cache"))
+        store, binaries = ImageStore(home), [Path(os.environ[name]) for name in CLIENTS]
+        baseline, other = (store.add(f"ce-v{ask_version(b).partition('+')[0]}", b) for b in binaries)
+        sandbox = lifecycle.up(name, owner_pid=os.getpid(), baseline=baseline.reference)
+        try:
+            world = World(sandbox.kubeconfig)
+            world.running("juicefs-csi-controller-0")
+            yield world, other
+        finally:
+            lifecycle.down(name)
+
+
+@pytest.mark.parametrize("secret", [EXPAND, {}], ids=["controller", "node"])
+def test_a_volume_is_as_large_as_its_claim_and_grows_with_it(modern_world, secret):
+    """Quotas: set by the controller before the first mount, or by the node; enlarged by the expansion."""
+    world, _ = modern_world
+    with storage_class(world, expand=secret):
+        make_claim(world, "app-sized", "app-class", "1Gi")
+        world.app("app-sized", claim="app-sized")
+        pod = world.running("app-sized")
+        early = (
+            "juicefs/controller-quota-set"
+            in world.core.read_persistent_volume(world.volume_of(pod)).spec.csi.volume_attributes
+        )
+        assert early is bool(secret)
+        world.eventually("app-sized", "df -BG --output=size /data", " 1G")
+        if secret:
+            grow = {"spec": {"resources": {"requests": {"storage": "3Gi"}}}}
+            world.core.patch_namespaced_persistent_volume_claim("app-sized", NAMESPACE, grow)
+            until_claim(world, "app-sized", lambda c: c.status.capacity["storage"] == "3Gi")
+            world.eventually("app-sized", "df -BG --output=size /data", " 3G")
+        world.delete("app-sized")
+        volume_gone(world, drop_claim(world, "app-sized"))
 
 
 def test_a_running_client_is_exchanged_and_its_user_goes_on(modern_world):

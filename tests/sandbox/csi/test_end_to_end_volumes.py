@@ -22,13 +22,13 @@ EXPAND = {
 
 
 @contextmanager
-def storage_class(world, name="app-class", reclaim="Delete", mount_options=(), **parameters):
+def storage_class(world, name="app-class", reclaim="Delete", mount_options=(), expand=EXPAND, **parameters):
     body = {
         "metadata": {"name": name},
         "provisioner": "csi.juicefs.com",
         "reclaimPolicy": reclaim,
         "allowVolumeExpansion": True,
-        "parameters": world.storage.read_storage_class("juicefs-sc").parameters | EXPAND | parameters,
+        "parameters": world.storage.read_storage_class("juicefs-sc").parameters | expand | parameters,
         "mountOptions": list(mount_options),
     }
     world.storage.create_storage_class(body)

@@ -237,3 +237,27 @@ def test_every_call_leaves_a_trace_without_secrets(tmp_path, capfd):
     assert refused.response is None
     assert "pw" not in log
     assert '"GRPC error" err="rpc error: code = InvalidArgument desc = Volume ID not provided" logger="driver"' in log
+
+
+def test_two_calls_for_one_target_do_not_meet(tmp_path):
+    class Slow(Nothing):
+        async def unpublish(self, _volume_id, _target):
+            self.busy.set()
+            await self.done.wait()
+
+    async def scenario():
+        slow = Slow()
+        slow.busy, slow.done = asyncio.Event(), asyncio.Event()
+        service = NodeService("node-1", Nothing(), slow, "/var/lib/kubelet")
+        request = proto.NodeUnpublishVolumeRequest(volume_id="v", target_path="/t")
+        first = asyncio.ensure_future(service.NodeUnpublishVolume(request))
+        await slow.busy.wait()
+        with pytest.raises(proto.CsiError) as refused:
+            await service.NodeUnpublishVolume(request)
+        slow.done.set()
+        await first
+        return refused.value
+
+    error = asyncio.run(scenario())
+    assert error.code is grpc.StatusCode.ABORTED
+    assert error.message == "volume v target /t operation is already in progress, try again later"

@@ -24,7 +24,7 @@ SECONDS = 60
 class World:
     def __init__(self, kubeconfig):
         api = config.new_client_from_config(str(kubeconfig))
-        self.raw = api
+        self.raw, self.kubeconfig = api, str(kubeconfig)
         self.core, self.storage = client.CoreV1Api(api), client.StorageV1Api(api)
 
     # ---- app Pods
@@ -167,11 +167,11 @@ class World:
         claim = app.spec.volumes[0].persistent_volume_claim.claim_name
         return self.core.read_namespaced_persistent_volume_claim(claim, NAMESPACE).spec.volume_name
 
-    def static_volume(self, name, **spec):
+    def static_volume(self, name, secret="juicefs-secret", **spec):
         """One more PV of the file system, whose volumeHandle is its name."""
         made = self.raw.sanitize_for_serialization(self.core.read_persistent_volume("songlin-test-pv").spec)
         made.pop("claimRef", None)
-        made["csi"]["volumeHandle"] = name
+        made["csi"] |= {"volumeHandle": name, "nodePublishSecretRef": {"name": secret, "namespace": NAMESPACE}}
         self.core.create_persistent_volume({"metadata": {"name": name}, "spec": made | spec})
 
     # ---- configuration
@@ -216,16 +216,16 @@ class World:
             patch = {"spec": {"template": template}}
             apps.patch_namespaced_daemon_set(name, NAMESPACE, patch)
             self.gone(old)
-            self.until_pod(
-                self.csi_node(),
-                lambda p: any(c.type == "Ready" and c.status == "True" for c in p.status.conditions or ()),
-            )
+            self.until_logged(self.csi_node(), "Listening for connection on address")
 
+        now = apps.read_namespaced_daemon_set(name, NAMESPACE).spec.template.spec.containers[0].env
+        before = [{"name": e.name, "value": e.value} for e in now if e.name in env]
+        before += [{"name": key, "$patch": "delete"} for key in env if key not in {e["name"] for e in before}]
         roll([{"name": key, "value": value} for key, value in env.items()])
         try:
             yield
         finally:
-            roll([{"name": key, "$patch": "delete"} for key in env])
+            roll(before)
 
     def csi_log(self, pod=None):
         return self.core.read_namespaced_pod_log(pod or self.csi_node(), NAMESPACE)
@@ -249,6 +249,7 @@ class World:
     def until_logged(self, pod, line, times=1):
         """Follow a driver Pod's log until a line has come so many times."""
         read, count = self.core.read_namespaced_pod_log, 0
+        self.until_pod(pod, lambda p: p.status.phase == "Running")
         for text in watch.Watch().stream(read, pod, NAMESPACE, _request_timeout=SECONDS):
             count += line in text
             if count >= times:
