@@ -27,7 +27,7 @@ def exit_code(verdict: Verdict, strict: bool = False) -> int:
 
 def say(text: str) -> None:
     """A line for people; the last net that keeps credentials in."""
-    click.echo(redact_text(text))
+    click.echo(redact_text(text if "\n" in text.strip() else translated(text)))
 
 
 def print_json(question: str, cluster: Any, finding: Any) -> None:

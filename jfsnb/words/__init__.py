@@ -19,8 +19,10 @@ VARIABLE = "JFSNB_LANG"
 LANGUAGES = {"en": "English", "zh": "简体中文"}
 #: as HTML wants it
 TAGS = {"en": "en", "zh": "zh-CN"}
-_JOINTS = {"zh": {"; ": "；", ": ": "：", ", ": "，", " · ": " · ", " – ": " – "}}
+_JOINTS = {"zh": {"? ": "？", "; ": "；", ": ": "：", ", ": "，", " · ": " · ", " – ": " – "}}
 _PLACE = "{}"
+#: with fewer letters a sentence is too common to be found everywhere
+LETTERS = 6
 
 
 def language() -> str:
@@ -84,4 +86,9 @@ def _patterns(into: str) -> list[tuple[re.Pattern[str], str]]:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile("(.+?)".join(re.escape(piece) for piece in text.split(_PLACE)), re.DOTALL)
+    """What a sentence looks like with its values. One of few letters (``"{} to {}"``) begins with single words only:
+    otherwise it would be found inside whatever somebody wrote."""
+    pieces = [re.escape(piece) for piece in text.split(_PLACE)]
+    definite = sum(letter.isalpha() for letter in text) >= LETTERS
+    values = ["(.*?)" if definite else r"(\S*?)"] * (len(pieces) - 2) + ["(.*?)"]
+    return re.compile("".join(a + b for a, b in zip(pieces, [*values, ""], strict=True)), re.DOTALL)

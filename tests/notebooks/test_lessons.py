@@ -1,6 +1,7 @@
 """The lessons in other languages: complete, up to date, and with the same code."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,14 @@ def test_fingerprints_are_set_for_what_is_there(tmp_path):
 def test_the_folder_of_texts_holds_nothing_else():
     for into in OTHERS:
         assert {path.stem for path in Path(lessons.NOTEBOOKS, into).iterdir()} == {path.stem for path in NOTEBOOKS}
+
+
+@each
+@each_language
+def test_emphasis_is_closed_where_words_are_not_parted_by_blanks(source, into):
+    """After a full-width bracket ``**`` closes nothing (CommonMark), and would be shown as it is."""
+    import mistune
+
+    render = mistune.create_markdown(plugins=["table"])
+    for cell, (_, text) in lessons.translations(source, into).items():
+        assert "*" not in re.sub(r"<code.*?</code>", "", str(render(text)), flags=re.DOTALL), cell

@@ -152,6 +152,19 @@ def test_what_nobody_has_translated_stays_english(chinese):
     assert words.translated("") == ""
 
 
+@pytest.mark.parametrize("text", ["add a reference to one with the same hash", "a thing of theirs, by nobody we know"])
+def test_a_common_word_does_not_tear_a_sentence_apart(chinese, text):
+    assert words.translated(text) == text
+
+
+def test_a_common_word_between_names_is_translated(chinese):
+    assert words.translated("Bound to pv-1") == "已绑定，对应 pv-1"
+
+
+def test_a_place_may_be_empty(chinese):
+    assert words.translated("13 are as they were") == "13 保持原样"
+
+
 def test_a_value_with_braces_does_no_harm(chinese):
     assert words.translated("{0} is gone") == "{0} 已不存在"
 
