@@ -172,7 +172,10 @@ def lab(port: int | None, no_browser: bool, **options: Any) -> Any:
 @click.option("--no-cache", is_flag=True, help="Use nothing of earlier builds.")
 @click.option("--pull", is_flag=True, help="Look for newer base images.")
 @click.option(
-    "--to", default="", metavar="WHERE", help="sandbox, registry, kind[:NAME], minikube, k3d, containerd, archive:FILE."
+    "--to",
+    default="",
+    metavar="WHERE",
+    help="sandbox[:whole], registry, kind[:NAME], minikube, k3d, containerd, archive:FILE.",
 )
 @click.option("--dockerfile", "only_dockerfile", is_flag=True, help="Only print the Dockerfile.")
 @click.option("--keep-dockerfile", metavar="FILE", help="Keep the Dockerfile, and build nothing.")

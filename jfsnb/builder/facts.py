@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jfsnb.builder import archive
+from jfsnb.builder.minimal import SMOKE_PROGRAMS
 from jfsnb.builder.recipe import CLIENT, MOUNT
 
 #: What the driver's command lines name, or call by name, in a Mount Pod's image (reference/csi-driver.md 1.6, 2.7).
@@ -30,6 +31,7 @@ class ImageFacts:
         labels: on the image.
         layers: columns layer, size (bytes), made_by.
         programs: what the driver calls → where it is; empty where it is not.
+        smoke_programs: the same for what the smoke test and the proof call.
         client_sha256, client_size: of the juicefs binary; empty and 0 without one.
         version: what the client prints when it runs in the image; empty when it could not be asked.
         asked: how it was asked.
@@ -44,6 +46,7 @@ class ImageFacts:
     labels: Mapping[str, str] = field(default_factory=dict)
     layers: tuple[Mapping[str, object], ...] = ()
     programs: Mapping[str, str] = field(default_factory=dict)
+    smoke_programs: Mapping[str, str] = field(default_factory=dict)
     client_sha256: str = ""
     client_size: int = 0
     version: str = ""
@@ -74,13 +77,14 @@ def read(path: Path, reference: str, client: Path | None = None) -> ImageFacts:
             created=str(image.config.get("created", "")),
             labels=image.labels,
             layers=tuple({"layer": x.digest[:19], "size": x.size, "made_by": x.made_by} for x in image.layers),
-            programs=_programs(image, files),
+            programs=_programs(image, files, (*BY_PATH, *BY_NAME, *SHELL_WORDS)),
+            smoke_programs=_programs(image, files, SMOKE_PROGRAMS),
             client_sha256=sha256,
             client_size=files[binary].member.size if binary else 0,
         )
 
 
-def _programs(image: archive.ImageArchive, files: Mapping[str, archive.Entry]) -> dict[str, str]:
+def _programs(image: archive.ImageArchive, files: Mapping[str, archive.Entry], names: Iterable[str]) -> dict[str, str]:
     env = dict(pair.partition("=")[::2] for pair in (image.config.get("config") or {}).get("Env") or [])
     folders = env.get("PATH", PATH).split(":")
 
@@ -89,5 +93,5 @@ def _programs(image: archive.ImageArchive, files: Mapping[str, archive.Entry]) -
         found = (archive.find(files, place) for place in places)
         return next((f"/{path}" for path in found if path and files[path].member.mode & 0o111), "")
 
-    programs = {name: where(name) for name in (*BY_PATH, *BY_NAME, *SHELL_WORDS)}
-    return {k: v or ("a word of the shell" if k in SHELL_WORDS and programs["sh"] else "") for k, v in programs.items()}
+    shell = "a word of the shell" if where("sh") else ""
+    return {name: where(name) or (shell if name in SHELL_WORDS else "") for name in names}

@@ -12,7 +12,28 @@ from jfsnb.builder.process import ask
 from jfsnb.errors import UsageError
 
 #: What the driver calls in a Mount Pod, and what the Dockerfile's last step calls.
-RUN_PROGRAMS = ("sh", "bash", "umount", "mount", "rmdir", "stat", "kill", "ln", "rm", "cp", "cat", "ls", "mkdir", "sed")
+DRIVER_AND_BUILD = (
+    "sh",
+    "bash",
+    "umount",
+    "mount",
+    "rmdir",
+    "stat",
+    "kill",
+    "ln",
+    "rm",
+    "cp",
+    "cat",
+    "ls",
+    "mkdir",
+    "sed",
+)
+#: What the smoke Pod of the article and the questions of notebook 05 call.
+SMOKE_PROGRAMS = (
+    *("bash", "mountpoint", "cat", "rm", "grep", "date", "sleep", "touch", "sync", "head", "od", "tr", "cut"),
+    *("sha256sum", "readlink", "ls", "wc", "timeout", "env"),
+)
+RUN_PROGRAMS = tuple(dict.fromkeys((*DRIVER_AND_BUILD, *SMOKE_PROGRAMS)))
 #: A client that says it is static may still load these.
 LIBRARIES = (
     "libc.so.6",

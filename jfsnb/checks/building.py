@@ -72,6 +72,12 @@ FROM_COMMIT = register(
     "An earlier binary was copied, or a cached layer was used.",
     "Build again with nothing cached, and look at what the target leaves.",
 )
+SMOKE = register(
+    "JFS-BLD-011",
+    "The image holds what the smoke test calls in it",
+    "The base image is smaller than the article's: the smoke Pod runs bash and coreutils from the image under test.",
+    "Use a base image with bash and coreutils, or judge what notebook 05 could not read for what it is.",
+)
 HEAVY = 500_000_000  # bytes
 
 
@@ -167,6 +173,15 @@ def contract(facts: ImageFacts) -> CheckResult:
     if missing:
         return result(CONTRACT, Verdict.FAIL, f"missing: {', '.join(missing)}", evidence)
     return result(CONTRACT, Verdict.PASS, f"all {len(facts.programs)} are there", evidence)
+
+
+def smoke(facts: ImageFacts) -> CheckResult:
+    """Every program that the smoke Pod and the proof call is in the image; the client serves without them, too."""
+    missing = [name for name, where in facts.smoke_programs.items() if not where]
+    evidence = [Evidence(facts.reference, name, "missing") for name in missing]
+    if missing:
+        return result(SMOKE, Verdict.WARN, f"missing: {', '.join(missing)}", evidence)
+    return result(SMOKE, Verdict.PASS, f"all {len(facts.smoke_programs)} are there", evidence)
 
 
 def starts(facts: ImageFacts) -> CheckResult:

@@ -13,6 +13,8 @@ from jfsnb.builder.process import Say
 from jfsnb.errors import UsageError
 from jfsnb.steps.building import DAEMONLESS, Deliver
 
+#: ``sandbox:whole``: the image's own root file system, not only its client.
+WHOLE = "whole"
 NAMES = ("docker", "podman", "buildah", DAEMONLESS)
 
 
@@ -46,14 +48,19 @@ def deliverer(destination: str, engine: Engine, say: Say) -> Deliver | None:
     """
     if not destination:
         return None
-    kind, _ = delivery.parse(destination)
+    kind, how = delivery.parse(destination)
+    if kind == delivery.SANDBOX and how not in ("", WHOLE):
+        raise UsageError(f"{destination!r} is no place for an image", f"use sandbox (its client), or sandbox:{WHOLE}")
     if kind == delivery.SANDBOX:
-        return lambda facts, archive, client: (into_sandbox(facts.reference, client), "")
+        return lambda facts, archive, client: (into_sandbox(facts.reference, archive if how else client, bool(how)), "")
     return lambda facts, archive, client: delivery.deliver(destination, engine, facts.reference, archive, say)
 
 
-def into_sandbox(reference: str, client: Path) -> str:
-    """Make the client of an image an image of the sandbox; where it is then.
+def into_sandbox(reference: str, file: Path, whole: bool = False) -> str:
+    """Make an image of the sandbox; where it is then.
+
+    Args:
+        file: the client binary; or, when it is to be the ``whole`` image, its archive.
 
     Raises:
         UsageError: the name is one that every sandbox has, or claims another version; or it is no client.
@@ -61,8 +68,10 @@ def into_sandbox(reference: str, client: Path) -> str:
     from jfsnb.sandbox.node.images import ImageStore
 
     with tempfile.TemporaryDirectory(prefix="jfsnb-add-") as nowhere:
-        image = ImageStore(Path(nowhere)).add(reference, client)
+        store = ImageStore(Path(nowhere))
+        image = store.add_whole(reference, file) if whole else store.add(reference, file)
+    userland = "its own" if whole else "this machine's"
     return (
         f"in every sandbox, as {image.reference} ({image.id[:19]}): its client is this image's, byte for byte; "
-        "its userland is this machine's"
+        f"its userland is {userland}"
     )

@@ -51,7 +51,8 @@ def build(run: Run, planned: BuildPlan | None = None, engine: str = "", to: str 
     Args:
         planned: from ``plan``.
         engine: docker, podman, buildah or daemonless; empty: the first that answers.
-        to: registry, kind, minikube, k3d, containerd, archive:PATH; empty: the sandbox in a sandbox, else nowhere.
+        to: sandbox (its client), sandbox:whole, registry, kind, minikube, k3d, containerd, archive:PATH; empty: the
+            sandbox in a sandbox, else nowhere.
     """
     planned = planned or plan(run)
     found = engines.engines(engine) if planned.source else []

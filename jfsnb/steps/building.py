@@ -159,6 +159,7 @@ def after(facts: ImageFacts, tree: SourceTree, nodes: Collection[str]) -> tuple[
     tag = honest_tag(facts.reference, version)
     return (
         building.contract(facts),
+        building.smoke(facts),
         building.starts(facts),
         building.from_commit(facts, tree),
         building.platform(facts.platform, nodes),

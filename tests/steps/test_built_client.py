@@ -34,13 +34,20 @@ def test_the_client_that_was_built_is_the_one_that_serves(world, sandbox, tmp_pa
     engine = DaemonlessEngine()
 
     def deliver(facts, archive, binary):
-        return store.add(facts.reference, binary, keep=False).id, ""
+        return store.add_whole(facts.reference, archive, keep=False).id, ""
 
     seen = build.preflight(run, plan, [engine])
     assert seen.verdict in (Verdict.PASS, Verdict.WARN)
     made = build.build(run, plan, [engine], deliver)
     assert (made.client_sha256, made.commit, made.built) == (client.sha256, revision, True)
     world.tell(run, until=verify.data)
+    mount_pod = run.recall("smoke")["mount_pod"]
+    answer = run.cluster.execute(
+        "juicefs-system", mount_pod, ["sh", "-c", "ls /bin/make /usr/bin/python3; stat -c %s /bin/sh"]
+    )
+    assert (
+        answer.stdout.strip().isdigit()
+    )  # the image's own userland: a shell, and none of this machine's other programs
     checks = {check.code: check for check in verify.client(run).checks}
     assert checks["JFS-IMG-007"].verdict is Verdict.PASS, checks["JFS-IMG-007"]
 

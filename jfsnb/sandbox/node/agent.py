@@ -124,6 +124,8 @@ class Agent:
 
     def _shadows(self, request: Request) -> dict[str, str]:
         """Shadow directories that the image needs; made once per image, they serve all of its containers."""
+        if request["image_root"]:  # it has a writable layer of its own
+            return {}
         found = {}
         for directory, files in rootfs.needs_shadow(request["files"]).items():
             key = (request["image"], directory)

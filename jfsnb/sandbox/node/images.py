@@ -5,18 +5,22 @@ An image here is the machine's own userland plus a few files. Its id is a hash o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import sys
-from dataclasses import dataclass, field
+import tempfile
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jfsnb
+from jfsnb.builder.archive import ImageArchive
 from jfsnb.errors import JfsnbError, SandboxError, UsageError
 from jfsnb.sandbox.node.catalogue import CATALOGUE, CSI_DRIVER_IMAGE, HOST_IMAGES, MOUNT_REPOSITORY, WHEELS
 from jfsnb.sandbox.node.clients import Client, cache_directory, fetch_clients, find_client, keep_client
+from jfsnb.sandbox.node.rootfs import resolve
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CLIENT_TARGET, MOUNT_TARGET = "/usr/local/bin/juicefs", "/bin/mount.juicefs"
@@ -63,6 +67,7 @@ class Image:
         working_dir: where processes start.
         files: what is added to the userland.
         client_version: what its JuiceFS client says it is; empty without a client.
+        root: a directory of the machine that is the whole root file system (an unpacked image); empty: its userland.
     """
 
     reference: str
@@ -73,6 +78,7 @@ class Image:
     working_dir: str = "/"
     files: tuple[ImageFile, ...] = ()
     client_version: str = ""
+    root: str = ""
 
 
 class ImageStore:
@@ -121,7 +127,9 @@ class ImageStore:
         client = self._clients().get(name)
         if client is None:
             raise ImageNotFound(_not_found(reference))
-        return _image(reference, _client_files(client), client=client)
+        made = _image(reference, _client_files(client), client=client)
+        root = self._roots().get(name)
+        return replace(made, id=f"sha256:{Path(root).name}", root=root, files=made.files[1:]) if root else made
 
     def id_of(self, reference: str) -> str:
         """The id of an image that is there; empty for another."""
@@ -154,7 +162,29 @@ class ImageStore:
         Raises:
             UsageError: the binary is no client, the name is taken, or the tag claims another version.
         """
-        name = full_name(tag)
+        return self._add(full_name(tag), client, keep)
+
+    def add_whole(self, tag: str, archive: Path, keep: bool = True) -> Image:
+        """Make an image of a whole image archive: its root file system, not the machine's, is what containers see.
+
+        Args:
+            tag, keep: as in ``add``.
+            archive: a file of ``docker save``.
+
+        Raises:
+            UsageError: as ``add``; or the archive is none, or has no client.
+        """
+        with ImageArchive(archive) as image:
+            root = cache_directory() / "roots" / image.id.partition(":")[2]
+            if not root.is_dir():
+                root.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(dir=root.parent, prefix=".new-") as scratch:
+                    image.unpack(Path(scratch) / "root")
+                    with contextlib.suppress(OSError):  # somebody else was faster: theirs is as good
+                        (Path(scratch) / "root").rename(root)
+        return self._add(full_name(tag), Path(resolve(str(root), CLIENT_TARGET)), keep, str(root))
+
+    def _add(self, name: str, client: Path, keep: bool, root: str = "") -> Image:
         taken = {*HOST_IMAGES, CSI_DRIVER_IMAGE, *CATALOGUE}
         if name in taken:
             raise UsageError(f"{name} is an image that every sandbox has", "choose another tag")
@@ -166,7 +196,8 @@ class ImageStore:
                 f"use a tag that tells the truth, like ce-v{kept.version.split()[0].partition('+')[0]}",
             )
         file = cache_directory() / "images.json" if keep else self._own
-        entries = _read_entries(file) | {name: {"path": str(kept.path), "version": kept.version, "sha256": kept.sha256}}
+        about = {"path": str(kept.path), "version": kept.version, "sha256": kept.sha256, "root": root}
+        entries = _read_entries(file) | {name: about}
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(entries, indent=1), encoding="utf-8")
         return self.find(name)
@@ -175,9 +206,16 @@ class ImageStore:
         """Every reference that ``find`` knows now."""
         return (*HOST_IMAGES, CSI_DRIVER_IMAGE, *self._clients())
 
+    def _added(self) -> dict[str, dict[str, str]]:
+        return _read_entries(cache_directory() / "images.json") | _read_entries(self._own)
+
+    def _roots(self) -> dict[str, str]:
+        """Unpacked root file systems of the images that have one."""
+        return {name: e["root"] for name, e in self._added().items() if e.get("root") and os.path.isdir(e["root"])}
+
     def _clients(self) -> dict[str, Client]:
         found = {f"{MOUNT_REPOSITORY}:{w.tag}": find_client(w) for w in WHEELS}
-        added = _read_entries(cache_directory() / "images.json") | _read_entries(self._own)
+        added = self._added()
         clients = {name: Client(Path(e["path"]), e["version"], e["sha256"]) for name, e in added.items()}
         return {name: client for name, client in {**found, **clients}.items() if client and client.path.is_file()}
 

@@ -26,7 +26,7 @@ DIRECTORIES = (
 UPDATEDB = 'PRUNE_BIND_MOUNTS="yes"\nPRUNEFS="NFS nfs nfs4 rpc_pipefs proc sysfs tmpfs"\nPRUNEPATHS="/tmp /var/spool"\n'
 #: The runtime's own corner of the node: private, so that nothing mounted here shows anywhere else.
 PRIVATE = "/run/jfsnb"
-HOST, CONTAINER = f"{PRIVATE}/host", f"{PRIVATE}/container"
+HOST, CONTAINER, LAYER = f"{PRIVATE}/host", f"{PRIVATE}/container", f"{PRIVATE}/layer"
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "fuse")
 
 
@@ -78,6 +78,7 @@ def mount_everything(root: str, store: str, host_directories: Iterable[str], fus
         os.makedirs(root + HOST + path)
         linux.bind(path, root + HOST + path, read_only=True)
     os.makedirs(root + CONTAINER)
+    os.makedirs(root + LAYER)
     linux.change_root(root)
     linux.set_propagation("/", linux.MS_SHARED, recursive=False)
     linux.set_propagation("/var/lib/jfsnb-store", linux.MS_SHARED, recursive=False)

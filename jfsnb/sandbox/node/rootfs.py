@@ -34,6 +34,8 @@ def build(spec: Spec, shadows: dict[str, str]) -> str:
     root = noderoot.CONTAINER
     if spec["root"]:
         _mount_own_root(root, spec["root"])
+    elif spec["image_root"]:
+        _mount_image(root, spec)
     else:
         _make_root(root, spec, shadows)
     for mount in sorted(spec["mounts"], key=lambda m: m["target"].rstrip("/").count("/")):
@@ -50,6 +52,28 @@ def _mount_own_root(root: str, directory: str) -> None:
     _mount_system(root, fuse=False)
     if os.path.isfile(f"{root}/etc/resolv.conf"):
         linux.bind("/etc/resolv.conf", f"{root}/etc/resolv.conf")
+
+
+def _mount_image(root: str, spec: Spec) -> None:
+    """An unpacked image below a writable layer that goes with the container; and the image's own files of ours."""
+    layer = noderoot.LAYER
+    linux.mount("layer", layer, "tmpfs", 0, "mode=755")
+    for name in ("upper", "work"):
+        os.mkdir(f"{layer}/{name}")
+    lower = seen_in_node(spec["image_root"])
+    linux.mount("image", root, "overlay", 0, f"lowerdir={lower},upperdir={layer}/upper,workdir={layer}/work")
+    for name in (*DIRECTORIES, "var/tmp"):
+        os.makedirs(f"{root}/{name}", exist_ok=True)
+    _mount_system(root, fuse=spec["privileged"])
+    for name, text in (("hostname", f"{spec['hostname']}\n"), ("hosts", HOSTS)):
+        with open(f"{root}/etc/{name}", "w", encoding="utf-8") as file:
+            file.write(text)
+    _copy("/etc/resolv.conf", f"{root}/etc/resolv.conf")
+    for file_ in spec["files"]:
+        target = resolve(root, os.path.dirname(file_["target"])) + "/" + os.path.basename(file_["target"])
+        if os.path.lexists(target):
+            os.unlink(target)
+        place({**file_, "target": target.removeprefix(root)}, root)
 
 
 def _mount_system(root: str, fuse: bool) -> None:

@@ -83,6 +83,7 @@ class ContainerSpec:
             "privileged": self.privileged,
             "mounts": [asdict(mount) for mount in self.mounts],
             "root": self.root,
+            "image_root": self.image.root,
             "share_pid_with": self.share_pid_with,
             "read_only_root": self.read_only_root,
             "tty": self.tty,
