@@ -65,5 +65,7 @@ def _start(environment: dict[str, str], cwd: str, warm_up: str) -> Any:
     weakref.finalize(kernel, shutil.rmtree, sockets, ignore_errors=True)
     arguments = ["--HistoryManager.hist_file=:memory:"]
     arguments += [f"--IPKernelApp.exec_lines={warm_up}"] if warm_up else []
+    # A profile of its own: what somebody has in theirs (start-up files) is no part of a run.
+    environment = {**environment, "IPYTHONDIR": f"{sockets}/ipython"}
     run_sync(kernel.start_kernel)(extra_arguments=arguments, env=environment, cwd=cwd)
     return kernel

@@ -81,6 +81,15 @@ def test_no_secret_reaches_the_saved_notebook(run):
         assert secret not in outcome.reason
 
 
+def test_what_somebody_has_in_an_ipython_profile_is_no_part_of_a_run(run, tmp_path, monkeypatch):
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("namespace = 'changed'; mine = 1")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    outcome, _ = run("assert 'mine' not in globals()")
+    assert outcome.verdict == "PASS"
+
+
 def test_a_flood_of_output_is_cut(run):
     _, text = run("for _ in range(30): print('x' * 20_000)")
     assert len(text) < 400_000
