@@ -147,3 +147,15 @@ def test_lab_becomes_jupyterlab_on_the_notebooks_and_asks_nobody_outside(monkeyp
     assert any(word.endswith("/notebooks") for word in words)
     assert {"--no-browser", "--ServerApp.port=8888", "--ServerApp.ip=127.0.0.1", "--LabApp.news_url=None"} <= set(words)
     assert environment["JFSNB_OUTPUTS"] == str(tmp_path / "outputs")
+
+
+def test_lab_in_another_language_opens_copies_beside_the_runs(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setenv("JFSNB_OUTPUTS", str(tmp_path))
+    monkeypatch.setenv("JFSNB_LANG", "en")
+    monkeypatch.setattr(os, "execve", lambda path, words, environment: started.append((words, environment)))
+    assert call("lab", "--cluster", "prod", "--no-browser", "--lang", "zh").exit_code == 0
+    ((words, environment),) = started
+    assert f"--ServerApp.root_dir={tmp_path / 'lessons-zh'}" in words
+    assert environment["JFSNB_LANG"] == "zh"
+    assert "冒烟" in (tmp_path / "lessons-zh" / "01-csi-background.ipynb").read_text("utf-8")

@@ -9,6 +9,7 @@ from test_record import a_record
 
 from jfsnb.report.index import index_html
 from jfsnb.report.page import report_html
+from jfsnb.views import results
 from jfsnb.words import LANGUAGES, TAGS, VARIABLE
 
 each_language = pytest.mark.parametrize("into", sorted(LANGUAGES))
@@ -30,7 +31,9 @@ def pages(tmp_path, notebook, monkeypatch):
     def make(into):
         monkeypatch.setenv(VARIABLE, into)
         (tmp_path / "run-1" / "run.json").touch()
-        return report_html(a_record(), sample.parts(), tmp_path), index_html(runs, tmp_path, "0")
+        cells = "".join(results.render(part) for part in sample.parts())
+        lesson = f"<!doctype html><html lang={TAGS[into]}><title>cells</title><h1>All parts</h1>{cells}</html>"
+        return report_html(a_record(), sample.parts(), tmp_path), index_html(runs, tmp_path, "0"), lesson
 
     return make
 
@@ -68,14 +71,14 @@ def test_columns_are_named_and_pictures_have_words(pages, into):
 
 
 def test_on_paper_nothing_is_folded_half_and_no_row_is_torn(pages):
-    report, _ = pages("en")
+    report, *_ = pages("en")
     style = report.partition("@media print")[2].partition("</style>")[0]
     assert "break-inside: avoid" in style
     assert "details" in style
 
 
 def test_a_report_speaks_one_language(pages):
-    report, index = pages("zh")
+    report, index, _ = pages("zh")
     for english in ("What this run looked at", "Clean-up", "Next:", "evidence ("):
         assert english not in report
     for english in ("All runs", "By image", "Not judged"):
@@ -83,14 +86,14 @@ def test_a_report_speaks_one_language(pages):
 
 
 def test_runs_of_jupyterlab_are_listed_apart_with_how_far_they_came(pages):
-    _, index = pages("en")
+    _, index, _ = pages("en")
     apart = index.partition("Not judged as a whole")[2]
     assert "open-1" in apart
     assert "run-1" not in apart
 
 
 def test_the_index_says_per_image_which_client_ran_and_how_often_it_passed(pages):
-    _, index = pages("en")
+    _, index, _ = pages("en")
     table = index.partition("By image under test")[2].partition("All runs")[0]
     assert sample.NEW in table
     assert table.count("<td>3</td>") == 2

@@ -1,12 +1,14 @@
 """The catalogue of sentences: complete, well-formed, and applied to sentences that were put together elsewhere."""
 
 import ast
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 
-from jfsnb import words
+from jfsnb import checks, words
 from jfsnb.checks.codes import REGISTER
 from jfsnb.steps import results
 
@@ -31,7 +33,9 @@ def test_every_sentence_keeps_its_places(into):
 
 @each_language
 def test_titles_and_next_actions_of_all_checks_are_there(into):
-    __import__("jfsnb.checks.page")
+    for module in pkgutil.iter_modules(checks.__path__):
+        importlib.import_module(f"jfsnb.checks.{module.name}")
+    assert len(REGISTER) > 50
     wanted = {text for code in REGISTER.values() for text in (code.title, code.fix)}
     assert missing(wanted, into) == []
 
@@ -159,6 +163,10 @@ def test_a_common_word_does_not_tear_a_sentence_apart(chinese, text):
 
 def test_a_common_word_between_names_is_translated(chinese):
     assert words.translated("Bound to pv-1") == "已绑定，对应 pv-1"
+
+
+def test_a_question_and_its_answer_are_translated_apart(chinese):
+    assert words.translated("That Mount Pod is ready? running and ready") == "这个 Mount Pod 已就绪？运行中且就绪"
 
 
 def test_a_place_may_be_empty(chinese):
