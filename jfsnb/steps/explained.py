@@ -12,6 +12,7 @@ from jfsnb.checks.model import CheckResult
 from jfsnb.driver.config import DriverConfig, effective_image, merge
 from jfsnb.driver.explain import explain as explain_fields
 from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.names import RECORDED
 from jfsnb.errors import ConfigInvalid, NotInCluster
 from jfsnb.kube.cluster import Cluster
 from jfsnb.kube.redact import redact_text
@@ -94,7 +95,8 @@ def _coming(known: Inventory, pv_name: str, nodes: list[str], is_ce: bool) -> Ta
     """What the next mount would do on each node where the volume is mounted, or on the one that was asked for."""
     here: dict[str, list[Obj]] = defaultdict(list)
     for obj, pod in known.mount_pods():
-        if _is_of(pod, pv_name, known) and pod.node in nodes:
+        recorded = pod.annotations.get(RECORDED) == "true"  # no driver would use what nobody runs
+        if _is_of(pod, pv_name, known) and pod.node in nodes and not recorded:
             here[pod.node].append(obj)
     rows: list[Row] = []
     for node in nodes if len(nodes) == 1 else sorted(here):

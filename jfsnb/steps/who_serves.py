@@ -116,7 +116,7 @@ def _verify_volume(
             client_checks.spec_image(serving, image) if image else client_checks.desired_image(serving, desired)
         )
         checks += client_checked(serving, versions)
-        here = [obj for obj, pod in everyone if pod.unique_id == serving.unique_id and pod.node == serving.node]
+        here = [obj for obj, pod in everyone if _beside(pod, serving)]
         predicted = known.next_mount(volume.pv, serving.node, here, serving.command.is_ce, exactly=True)
         coming = predicted.reason if not isinstance(predicted, Unreadable) else words_of(predicted)
     bad = worst(checks)
@@ -136,3 +136,9 @@ def _verify_volume(
         "reason": bad.reason,
     }
     return row, checks
+
+
+def _beside(pod: MountPod, serving: MountPod) -> bool:
+    """Of the same volume on the same node; no driver would use what nobody runs."""
+    same_place = pod.unique_id == serving.unique_id and pod.node == serving.node
+    return same_place and pod.annotations.get(RECORDED) == serving.annotations.get(RECORDED)

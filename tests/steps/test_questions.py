@@ -136,6 +136,12 @@ def test_answers_are_data_frames_to_filter_group_and_draw(world):
     assert "decided_by" in explained.frame and "<table" in explained._repr_html_()
 
 
+def test_the_article_s_two_mount_pods_side_by_side_are_told_apart(world):
+    rows = investigate.mounts(world.cluster).rows
+    mine = {r["image"]: (r["next_mount"], r["verdict"]) for r in rows if r["volume"] == "songlin-test-pv"}
+    assert mine == {OLD: ("uses it", "PASS"), NEW: ("a new one (image)", "WARN")}
+
+
 def test_for_people(world, call):
     code, text = call("mounts")
     assert code == 0 and "NEXT_MOUNT" in text and "13 Mount Pods" in text and "in force" in text

@@ -7,6 +7,7 @@ Objects of other tenants (their nodes, Mount Pods and app Pods) are *recorded*: 
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import json
 import re
@@ -19,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from jfsnb.driver.config import load, merge
 from jfsnb.driver.names import reference_key
 
 Obj = dict[str, Any]
@@ -313,11 +315,15 @@ def _app_pod(name: str, namespace: str, uid: str, claim: str, pod: ListedMountPo
 def _mount_pod(pod: ListedMountPod, number: int, target: str, created: datetime) -> Obj:
     image = NEW_IMAGE if pod.name.endswith("-wslvif") else OLD_IMAGE
     mount_path = f"/jfs/{pod.volume}{pod.name[-7:]}"
+    configured = _configured()
+    options = ",".join(["metrics=0.0.0.0:9567", *configured.get("mountOptions", ())])
     container = {
         "name": "jfs-mount",
         "image": image,
-        "command": ["sh", "-c", f"exec /bin/mount.juicefs ${{metaurl}} {mount_path} -o metrics=0.0.0.0:9567"],
+        "command": ["sh", "-c", f"exec /bin/mount.juicefs ${{metaurl}} {mount_path} -o {options}"],
         "securityContext": {"privileged": True, "runAsUser": 0},
+        "env": configured.get("env", []),
+        "resources": configured.get("resources", {}),
     }
     labels = {
         "app.kubernetes.io/name": "juicefs-mount",
@@ -326,6 +332,7 @@ def _mount_pod(pod: ListedMountPod, number: int, target: str, created: datetime)
         "juicefs-upgrade-uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"upgrade/{pod.name}")),
     }
     notes = {"juicefs-uniqueid": pod.volume, "juicefs-uuid": "", reference_key(target): target, RECORDED: "true"}
+    notes |= configured.get("annotations", {})
     meta = _meta(pod.name, created, NAMESPACE, labels=labels, annotations=notes, finalizers=["juicefs.com/finalizer"])
     spec = {
         "nodeName": pod.node,
@@ -340,6 +347,12 @@ def _mount_pod(pod: ListedMountPod, number: int, target: str, created: datetime)
         "spec": spec,
         "status": _running(pod.node, created, "jfs-mount", image, number),
     }
+
+
+@functools.cache
+def _configured() -> Mapping[str, Any]:
+    """What config.yaml gives to every Mount Pod, but for the image."""
+    return merge(load(config_text()), None, None).fields
 
 
 def _csi_pod(node: str, now: datetime, number: int) -> Obj:
