@@ -78,26 +78,6 @@ def test_a_killed_client_is_restarted_in_place_and_bound_again(world):
     world.eventually("app-one", "cat /data/kept", "content")
 
 
-def test_an_unknown_image_is_told_and_heals(world):
-    world.configure(world.with_entry(ceMountImage="juicedata/mount:no-such-tag"))
-    world.app("app-one")
-    text = world.event("app-one", "mount pod is not running")
-    assert text.startswith(
-        'MountVolume.SetUp failed for volume "songlin-test-pv" : rpc error: code = Internal desc = '
-        "Could not mount juicefs: mount pod is not running in 10s, reason: "
-    )
-    assert ", please check its event, mountpod: juicefs-svr28176de740-songlin-test-pv-" in text
-    (bad,) = world.mount_pods()
-    assert bad.reason in ("ImagePullBackOff", "ErrImagePull")
-    document = yaml.safe_load(world.config())
-    document["mountPodPatch"].pop()
-    world.configure(yaml.safe_dump(document))
-    app = world.running("app-one")
-    (good,) = world.serving(app)
-    assert good.image == OLD
-    world.gone(bad.name)
-
-
 def test_a_dead_metadata_address_is_told_before_a_mount_pod_is_made(world):
     core, encoded = world.core, base64.b64encode(b"sqlite3:///var/lib/no/such/dir.db").decode()
     good = core.read_namespaced_secret("juicefs-secret", NAMESPACE).data["metaurl"]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from .test_end_to_end_volumes import drop_claim, make_claim
-from .world import NAMESPACE
+from .world import NAMESPACE, OLD
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
 FAILED = 'MountVolume.SetUp failed for volume "{}" : '
@@ -60,6 +60,18 @@ def test_what_a_configuration_can_do_wrong(world):
                 world.gone(mount_pod.name)
             world.configure(good)
         assert '"Create pod err, stop fuse fd server" err="Pod \\"juicefs-' in world.csi_log()
+
+        world.configure(world.with_entry(ceMountImage="juicedata/mount:no-such-tag"))
+        world.app("app-heals")
+        text = r"mount pod is not running in 3s, reason: (ErrImagePull|ImagePullBackOff), please check its event, "
+        assert re.fullmatch(re.escape(COULD_NOT) + text + f"mountpod: {MOUNT_POD}", told(world, "app-heals"))
+        (bad,) = world.mount_pods()
+        world.configure(good)  # the next attempt has another hash: it takes the reference away from the bad one
+        (mount_pod,) = world.serving(world.running("app-heals"))
+        assert mount_pod.image == OLD
+        world.gone(bad.name)
+        world.delete("app-heals")
+        world.gone(mount_pod.name)
 
         document = yaml.safe_load(world.with_entry(resources={"requests": {"cpu": "1000"}}))
         world.configure(
