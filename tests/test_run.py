@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -216,6 +217,22 @@ def test_the_investigation_runs_without_a_front_end(sandbox, tmp_path):
     executed = (tmp_path / "06.ipynb").read_text()
     assert "songlin-test-pv-wslvif" in executed.replace("<wbr>", "")
     assert "application/vnd.jupyter.widget-view" not in executed
+
+
+def test_a_run_that_is_killed_takes_its_sandbox_and_kernels_with_it(sandbox, tmp_path):
+    from jfsnb.sandbox import lifecycle
+
+    running = Running(tmp_path, sandbox="none")
+    running.until(r"… smoke-baseline")
+    (own,) = [found for found in lifecycle.running() if found.name.startswith("run-")]
+    handles = [os.pidfd_open(pid) for pid in (own.pid, *running.kernels())]
+    running.process.kill()
+    running.process.communicate()
+    running.guard.cancel()
+    for handle in handles:
+        assert select.select([handle], [], [], 60)[0], "a process outlived the run"
+        os.close(handle)
+    assert not own.state_dir.exists()
 
 
 def test_a_run_without_a_sandbox_brings_its_own_and_takes_it_away(sandbox, tmp_path):
