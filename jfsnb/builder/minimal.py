@@ -31,7 +31,7 @@ DRIVER_AND_BUILD = (
 #: What the smoke Pod of the article and the questions of notebook 05 call.
 SMOKE_PROGRAMS = (
     *("bash", "mountpoint", "cat", "rm", "grep", "date", "sleep", "touch", "sync", "head", "od", "tr", "cut"),
-    *("sha256sum", "readlink", "ls", "wc", "timeout", "env"),
+    *("sha256sum", "readlink", "ls", "wc", "timeout", "env", "seq"),
 )
 RUN_PROGRAMS = tuple(dict.fromkeys((*DRIVER_AND_BUILD, *SMOKE_PROGRAMS)))
 #: A client that says it is static may still load these.

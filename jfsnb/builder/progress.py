@@ -62,10 +62,11 @@ class StepReader:
         self._by_key: dict[str, Step] = {}
         self._current = ""
         self._failed = ""
-        self.image = ""
+        self.noise = False
 
     def feed(self, line: str) -> Step | None:
-        """Take note of a line; the step that begins with it, if one does."""
+        """Take note of a line; the step that begins with it, if one does. ``noise`` then tells whether it matters."""
+        self.noise = False
         line = _COLOUR.sub("", line)
         buildkit = _BUILDKIT.match(line)
         if buildkit:
@@ -76,6 +77,8 @@ class StepReader:
             return self._begin(f"step {len(self.steps)}", step)
         if self._current and line.strip() and not self._current.startswith("#") and not line.startswith(_ITS_OWN):
             self._keep(self._current, line)
+        elif line.startswith(("--->", " --->", "-->", "Removing intermediate")) or not line.strip():
+            self.noise = True
         return None
 
     @property
@@ -97,6 +100,7 @@ class StepReader:
     def _buildkit(self, vertex: str, rest: str) -> Step | None:
         key = f"#{vertex}"
         if _INTERNAL.match(rest):
+            self.noise = True
             return None
         if match := _VERTEX.match(rest):
             if key in self._by_key:
@@ -108,6 +112,8 @@ class StepReader:
             self._failed = key
         elif key in self._by_key and not rest.startswith(("DONE", "CACHED", "CANCELED", "sha256:", "transferring")):
             self._keep(key, _CLOCK.sub("", rest))
+        else:
+            self.noise = True
         return None
 
     def _keep(self, key: str, line: str) -> None:
@@ -141,6 +147,7 @@ _HINTS = (
         r"error while loading shared libraries|/usr/local/bin/juicefs: (not found|No such file)",
         "the run base lacks a library that the client needs: build statically, or use the base that it was linked for",
     ),
+    (r"network bridge not found", "this engine has no network of its own: give network='none' or 'host'"),
     (
         r"pull access denied|manifest unknown|not found: manifest|repository does not exist|failed to resolve|"
         r"authentication required|unauthorized|no such image|image not known",

@@ -132,7 +132,7 @@ def make(
         del lines[:-KEPT_LINES]
         if begun:
             step(str(begun))
-        else:
+        elif not reader.noise:
             say(line)
 
     with timeline.measure(f"build {plan.tag}"):

@@ -73,6 +73,16 @@ def test_numbers_totals_and_stages():
     assert "[2/9] RUN make juicefs.broken" in steps
 
 
+def test_what_only_the_builder_cares_about_is_noise():
+    reader, kept = StepReader(), []
+    for line in (BUILDKIT + BUILDAH + CLASSIC).splitlines():
+        if not reader.feed(line) and not reader.noise:
+            kept.append(line)
+    assert "#10 0.010 copied" in kept and "echo before" in kept and "#11 0.046 echo before" in kept
+    assert any("ERROR" in line for line in kept)
+    assert not [line for line in kept if "sha256:" in line or "DONE" in line or "[internal]" in line or "--->" in line]
+
+
 def test_an_error_shows_the_step_s_own_words_first_then_the_step_then_what_to_do():
     reader = StepReader()
     for line in CLASSIC.splitlines():
