@@ -43,7 +43,7 @@ def parameters(namespace: MutableMapping[str, Any]) -> Any:
         namespace.update(chosen)
         changed = [(name, value) for name, value in chosen.items() if value != getattr(settings, name)]
         told = say("These are the parameters now; run the next cell with them.")
-        return html.note(html.escape(told)) + (html.facts(changed) if changed else "")
+        return html.note(html.escape(told)) + (html.facts(changed, named=True) if changed else "")
 
     return form(list(controls.values()), "use these", write_back)
 
@@ -69,8 +69,9 @@ def _options(cluster: Any, settings: Settings) -> dict[str, Sequence[str]]:
 
 
 def _listed(cluster: Any, plural: str, labels: str = "") -> list[dict[str, Any]]:
+    """The first page of a collection, which is enough to choose from; nothing where listing is not allowed."""
     try:
-        return list(cluster.list(plural, labels=labels))
+        return list(next(iter(cluster.pages(plural, labels=labels)), ()))
     except JfsnbError:
         return []
 

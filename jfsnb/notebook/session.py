@@ -163,14 +163,14 @@ def _welcome(run: Any) -> Shown:
     """Effective parameters, where they go, and how real the cluster is."""
     cluster, settings = run.cluster, run.settings
     where = f"sandbox, tier {cluster.tier}: {cluster.tier_reason}" if cluster.tier else f"{cluster.server}"
-    pairs = [
+    place = [
         ("cluster", f"{cluster.context} ({cluster.version})"),
         ("what it is", where),
-        *((name, value) for name, value in settings.parameters().items() if name not in ("cluster", "kubeconfig")),
         ("run folder", _relative(run.folder)),
     ]
-    plain = "\n".join(f"{name}: {html.show(value)}" for name, value in pairs)
-    return Shown(html.heading(f"Run {run.id}") + html.facts(pairs), plain)
+    given = [(name, value) for name, value in settings.parameters().items() if name not in ("cluster", "kubeconfig")]
+    plain = "\n".join(f"{name}: {html.show(value)}" for name, value in (*place, *given))
+    return Shown(html.heading(f"Run {run.id}") + html.facts(place) + html.facts(given, named=True), plain)
 
 
 def _relative(path: Path) -> str:

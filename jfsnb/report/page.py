@@ -44,8 +44,8 @@ def report_html(run: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], fold
         restored="restore" in named and not run["settings"]["keep"],
         timeline=Markup(timeline([_stretch(entry, titles) for entry in run["timeline"]])),
         clean_up=Markup(html.table(undone, caption="what was undone") if undone else ""),
-        settings=Markup(html.facts(run["settings"].items())),
-        versions=Markup(html.facts(run["versions"].items())),
+        settings=Markup(html.facts(run["settings"].items(), named=True)),
+        versions=Markup(html.facts(run["versions"].items(), named=True)),
         books=[
             {**book, "body": Markup(render_notebook(folder / f"{book['name']}.ipynb"))}
             for book in run["notebooks"]

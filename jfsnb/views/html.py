@@ -48,7 +48,7 @@ _CODE_COLUMNS = frozenset(
 
 
 #: columns that hold the words of others
-_VERBATIM = frozenset(("message", "asked", "about"))
+_VERBATIM = frozenset(("message", "asked", "about", "parameter", "now", "choices"))
 
 
 def chip(word: str, text: str = "") -> str:
@@ -226,13 +226,17 @@ def _units(whole: int, big: int | None, small: int) -> str:
     return f"{whole // big}{_SUFFIX[big]}" + (f"{rest}{_SUFFIX[small]}" if rest else "")
 
 
-def facts(pairs: Iterable[tuple[str, Any]]) -> str:
-    """Names and values side by side."""
+def facts(pairs: Iterable[tuple[str, Any]], named: bool = False) -> str:
+    """Names and values side by side.
+
+    Args:
+        named: whether the names are those of parameters or programs, which are the same in every language.
+    """
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left;font-weight:600;padding:3px 18px 3px 6px;border-bottom:{_LINE};'
-        f'vertical-align:top;white-space:nowrap">{escape(translated(name))}</th>'
+        f'vertical-align:top;white-space:nowrap">{escape(name if named else translated(name))}</th>'
         f'<td style="padding:3px 6px;border-bottom:{_LINE};text-align:left;overflow-wrap:anywhere">'
-        f"{escape(translated(show(value)))}</td></tr>"
+        f"{escape(show(value) if named else translated(show(value)))}</td></tr>"
         for name, value in pairs
     )
     return f'<table style="border-collapse:collapse;font-size:13px;margin:6px 0"><tbody>{rows}</tbody></table>'
