@@ -1,7 +1,7 @@
-"""Directories of a file system as the controller handles them: a volume, its snapshots (reference §4.5).
+"""Directories of a file system as the controller handles them for snapshots (reference §4.5).
 
-The real driver starts Jobs that mount the file system and call ``juicefs rmr`` or ``juicefs clone``. Here the
-controller mounts it in its own container: clients before 1.1 cannot clone, so a snapshot is a copy.
+The real driver starts Jobs that mount the file system and call ``juicefs clone``. Here the controller mounts it in its
+own container: clients before 1.1 cannot clone, so a snapshot is a copy.
 """
 
 from __future__ import annotations
