@@ -50,6 +50,15 @@ def docker_host() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Configuration of podman and buildah with images of their own: the machine's are left alone."""
+    folder = tmp_path_factory.mktemp("storage")
+    lines = ["[storage]", 'driver = "vfs"', f'graphroot = "{folder}/root"', f'runroot = "{folder}/run"']
+    (folder / "storage.conf").write_text("\n".join(lines) + "\n")
+    return str(folder / "storage.conf")
+
+
+@pytest.fixture(scope="session")
 def engines(bases: dict[str, Path], request: pytest.FixtureRequest) -> Callable[[str], Engine]:
     """An engine by its name, with the base images loaded."""
     made: dict[str, Engine] = {}
@@ -67,6 +76,8 @@ def engine(request: pytest.FixtureRequest, engines: Callable[[str], Engine], mon
     """Each kind of engine."""
     if request.param in ("buildkit", "classic"):
         monkeypatch.setenv("DOCKER_HOST", request.getfixturevalue("docker_host"))
+    elif request.param in ("podman", "buildah"):
+        monkeypatch.setenv("CONTAINERS_STORAGE_CONF", request.getfixturevalue("storage"))
     return engines(request.param)
 
 
