@@ -115,7 +115,9 @@ def _default_class(store: Store, claim: Obj) -> None:
 
 
 def _admit_pod(store: Store, target: Target, pod: Obj) -> None:
-    spec, name = pod["spec"], pod["metadata"].get("name", "")
+    spec, meta = pod["spec"], pod["metadata"]
+    prefix = meta.get("generateName") or ""  # a name is generated after admission: until then, this is the name
+    name = prefix if prefix and meta["name"].startswith(prefix) else meta["name"]
     account_name = spec.get("serviceAccountName") or "default"
     account = store.get("/serviceaccounts", target.namespace, account_name)
     if account is None:

@@ -43,6 +43,7 @@ FORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 HEALTH = ("healthz", "livez", "readyz")
 HEALTH_CHECKS = ("ping", "log", "etcd")
 SCALABLE = "scale"
+APPLY = "application/apply-patch+yaml"
 
 
 class Handler:
@@ -146,6 +147,8 @@ class Handler:
             return self._post(target, raw, content_type, query, options, view, user)
         if method in ("PUT", "PATCH") and target.name:
             _check_verb(target, "update" if method == "PUT" else "patch")
+            if self.registry.would_create(target, "apply" if media_type(content_type) == APPLY else method):
+                self.authorizer.check(user, attributes(target, "POST", False))
             if target.subresource == SCALABLE:
                 return reply_object(self._scale(target, method, raw, content_type, options), view=view)
             if method == "PUT":

@@ -98,12 +98,13 @@ class KubeletProxy:
         path = f"{PATHS[target.subresource]}/{target.namespace}/{target.name}"
         if target.subresource != "portforward":
             path += "/" + _container(pod, request.query.get("container", ""))
-        if "websocket" not in request.headers.get("Upgrade", "").lower():
-            raise bad_request("unable to upgrade: missing upgrade headers in request: only websockets are served")
         if not pod["spec"].get("nodeName"):
             raise bad_request(f"pod {target.name} does not have a host assigned")
+        node_url = self._node_url(pod)
+        if "websocket" not in request.headers.get("Upgrade", "").lower():
+            raise bad_request("unable to upgrade: only websockets are served (kubectl 1.31 and newer)")
         offered = [p.strip() for p in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if p.strip()]
-        url = f"{self._node_url(pod)}/{path}"
+        url = f"{node_url}/{path}"
         if tunnel.PROTOCOL in offered:
             return await self._tunnel(request, url)
         try:

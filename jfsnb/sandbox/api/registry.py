@@ -74,6 +74,17 @@ class Registry:
             raise not_found(target.resource.plural, target.resource.group, target.name)
         return entry
 
+    def would_create(self, target: Target, by: str) -> bool:
+        """Whether a write makes a new object.
+
+        Args:
+            target: what is written.
+            by: ``apply``, or the method.
+        """
+        if target.subresource or self.store.get(target.resource.storage, target.namespace, target.name) is not None:
+            return False
+        return by == "apply" or (by == "PUT" and target.resource.storage in strategy.CREATED_BY_UPDATE)
+
     # ---- create -----------------------------------------------------------------------------------------------
 
     def create(self, target: Target, body: Any, options: Options, managed: list[Obj] | None = None) -> Outcome:
@@ -90,7 +101,7 @@ class Registry:
         meta = obj["metadata"]
         take_namespace(target, meta)
         name = meta.get("name") or ""
-        admission.check_namespace(self.store, target, name)
+        admission.check_namespace(self.store, target, name or meta.get("generateName") or "")
         if meta.get("resourceVersion"):
             raise bad_request("resourceVersion should not be set on objects to be created")
         if not name and meta.get("generateName"):
@@ -150,8 +161,7 @@ class Registry:
     # ---- update -----------------------------------------------------------------------------------------------
 
     def update(self, target: Target, body: Any, options: Options) -> Outcome:
-        missing = self.store.get(target.resource.storage, target.namespace, target.name) is None
-        if missing and target.resource.storage in strategy.CREATED_BY_UPDATE and not target.subresource:
+        if self.would_create(target, "PUT"):
             return self._create_by_update(target, body, options)
         entry = self.get(target)
         new, warnings = decoded(target.resource, body, options)

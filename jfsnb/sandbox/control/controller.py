@@ -71,7 +71,7 @@ class Controller:
                 if again is not None:
                     self.queue.add_after(key, again)
             except EXPECTED as error:
-                if not (isinstance(error, ApiError) and error.status in (404, 409)):
+                if not (isinstance(error, ApiError) and (error.status in (404, 409) or _namespace_ends(error))):
                     log.warning("%s %s: %s", type(self).__name__, "/".join(key), error)
                 self.queue.retry(key)
             except Exception:
@@ -79,6 +79,12 @@ class Controller:
                 self.queue.retry(key)
             finally:
                 self.queue.done(key)
+
+
+def _namespace_ends(error: ApiError) -> bool:
+    """Nothing can be created in a terminating namespace; whatever wanted it goes, too."""
+    causes = (error.body.get("details") or {}).get("causes") or ()
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
 
 
 def owner_key(kind: str) -> Callable[[Obj], Key | None]:

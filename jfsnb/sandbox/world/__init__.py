@@ -211,7 +211,10 @@ def _node(name: str, live: bool, now: datetime) -> Obj:
         "operatingSystem": "linux",
         "architecture": "amd64",
     }
-    return {"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": {}, "status": status}
+    since = _stamp(now - timedelta(minutes=4))
+    key = "node.kubernetes.io/unreachable"  # as the node controller taints nodes that it does not hear of
+    taints = [{"key": key, "effect": effect, "timeAdded": since} for effect in ("NoSchedule", "NoExecute")]
+    return {"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": {"taints": taints}, "status": status}
 
 
 def _addresses(node: str) -> list[Obj]:
