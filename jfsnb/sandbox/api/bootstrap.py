@@ -1,4 +1,4 @@
-"""What every cluster has from its first moment: the roles that people bind, and the world it starts with."""
+"""What every cluster has from its first moment: the roles that people bind, its own Service, and the world."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Obj = dict[str, Any]
 
 
 def bootstrap(registry: Registry, world: Iterable[Obj]) -> None:
-    """Load the built-in roles and bindings, then the world's objects as they are."""
-    text = (DATA / "roles.yaml").read_text(encoding="utf-8")
+    """Load the built-in roles, bindings and Service, then the world's objects as they are."""
+    text = (DATA / "bootstrap.yaml").read_text(encoding="utf-8")
     for obj in [*yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), *world]:
         registry.restore(obj)

@@ -26,6 +26,7 @@ WITH_GENERATION = {
     "scheduling.k8s.io/priorityclasses",
     "storage.k8s.io/csidrivers",
 }
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 #: Metadata that only the server writes.
 SYSTEM = (
     "uid",
@@ -91,6 +92,8 @@ def prepare_create(resource: Resource, obj: Obj) -> None:
     if resource.storage == "/namespaces":
         finalizers = obj.setdefault("spec", {}).setdefault("finalizers", [])
         finalizers += [] if "kubernetes" in finalizers else ["kubernetes"]
+    if resource.storage == "apps/daemonsets":
+        _count_templates(obj, None)
     if resource.storage == "batch/jobs" and not obj["spec"].get("manualSelector"):
         _select_own_pods(obj)
 
@@ -103,6 +106,16 @@ def _select_own_pods(job: Obj) -> None:
     meta = job["spec"]["template"].setdefault("metadata", {})
     meta["labels"] = {**(meta.get("labels") or {}), **own}
     job["spec"].setdefault("selector", {}).setdefault("matchLabels", {})["batch.kubernetes.io/controller-uid"] = uid
+
+
+def _count_templates(new: Obj, old: Obj | None) -> None:
+    """A DaemonSet counts its templates in an annotation; its Pods are labelled with the number."""
+    number = "1"
+    if old is not None:
+        number = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "1")
+        if new["spec"].get("template") != old["spec"].get("template") and number.isdigit():
+            number = str(int(number) + 1)
+    new["metadata"].setdefault("annotations", {})[TEMPLATE_GENERATION] = number
 
 
 def prepare_update(resource: Resource, new: Obj, old: Obj, subresource: str = "") -> Obj:
@@ -126,6 +139,8 @@ def prepare_update(resource: Resource, new: Obj, old: Obj, subresource: str = ""
             meta.pop("ownerReferences", None)
     if resource.storage == "/namespaces" and subresource != "finalize":
         result["spec"] = old.get("spec", {})
+    if resource.storage == "apps/daemonsets":
+        _count_templates(result, old)
     if resource.storage in WITH_GENERATION and _spec(result) != _spec(old):
         meta["generation"] = before.get("generation", 0) + 1
     return result

@@ -331,6 +331,22 @@ def _role_change(new: Obj, old: Obj) -> list[Cause]:
     return [Cause("FieldValueInvalid", f"Invalid value: {_json(new.get('roleRef'))}: cannot change roleRef", "roleRef")]
 
 
+def _job_change(new: Obj, old: Obj) -> list[Cause]:
+    """Which Pods a Job runs is fixed; while it is suspended and has not begun, the template may still change."""
+    fields = ["selector", "completionMode", "template"]
+    if (old.get("spec") or {}).get("suspend") and not (old.get("status") or {}).get("startTime"):
+        fields.remove("template")
+    if (old.get("spec") or {}).get("completionMode") != "Indexed":
+        fields.append("completions")
+    causes = []
+    for field in fields:
+        value = new["spec"].get(field)
+        if value != old["spec"].get(field):
+            text = f"Invalid value: {_json(value)}: field is immutable"
+            causes.append(Cause("FieldValueInvalid", text, f"spec.{field}"))
+    return causes
+
+
 def _service_change(new: Obj, old: Obj) -> list[Cause]:
     kept, asked = old["spec"].get("clusterIP"), new["spec"].get("clusterIP")
     if not kept or asked == kept or "ExternalName" in (old["spec"].get("type"), new["spec"].get("type")):
@@ -354,7 +370,7 @@ CHANGES: dict[str, Callable[[Obj, Obj], list[Cause]]] = {
     "apps/deployments": _selector_change,
     "apps/replicasets": _selector_change,
     "apps/statefulsets": _selector_change,
-    "batch/jobs": _selector_change,
+    "batch/jobs": _job_change,
     "storage.k8s.io/storageclasses": _class_change,
     "rbac.authorization.k8s.io/rolebindings": _role_change,
     "rbac.authorization.k8s.io/clusterrolebindings": _role_change,

@@ -64,6 +64,20 @@ def retry_in(pods: Iterable[Obj], now: datetime) -> float:
     return max(pause - (now - latest).total_seconds(), 0) if latest else 0
 
 
+def completed_indexes(pods: Iterable[Obj]) -> str | None:
+    """The indexes of an indexed Job that succeeded, as ``0,1`` or ``0-4,6``; None for none."""
+    done = [p for p in pods if status_of(p).get("phase") == "Succeeded"]
+    found = sorted({int((p["metadata"].get("annotations") or {}).get(INDEX, -1)) for p in done} - {-1})
+    spans: list[list[int]] = []
+    for number in found:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    words = [str(a) if a == b else f"{a},{b}" if b == a + 1 else f"{a}-{b}" for a, b in spans]
+    return ",".join(words) or None
+
+
 def _ended(pod: Obj) -> datetime | None:
     states = [s.get("state", {}).get("terminated") or {} for s in status_of(pod).get("containerStatuses") or ()]
     times = [moment(s.get("finishedAt")) for s in states]
@@ -149,6 +163,9 @@ class Jobs(PodOwner):
                 "ready": sum(ready(p) for p in alive) if end is None else 0,
                 "succeeded": succeeded or None,
                 "failed": failed or None,
+                "completedIndexes": completed_indexes(pods)
+                if spec_of(job).get("completionMode") == "Indexed"
+                else None,
                 "uncountedTerminatedPods": {},
                 "conditions": conditions or None,
             },

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import ssl
 import subprocess
 import sys
@@ -30,7 +31,8 @@ NODE = "live"
 class Plane:
     """One control plane, through plain HTTP."""
 
-    def __init__(self, server: str, token: str, ca: Path) -> None:
+    def __init__(self, server: str, token: str, ca: Path, pid: int) -> None:
+        self.pid = pid
         headers = {"Authorization": f"Bearer {token}"}
         self.http = httpx.Client(
             base_url=server, headers=headers, verify=ssl.create_default_context(cafile=str(ca)), timeout=20
@@ -101,6 +103,10 @@ class Plane:
         collection, _, name = path.rpartition("/")
         self.until(collection, lambda objects: not objects, seconds, fieldSelector=f"metadata.name={name}")
 
+    def cut(self) -> None:
+        """Cut all connections between the API server and the control loops, as its restart does."""
+        os.kill(self.pid, signal.SIGUSR1)
+
     def namespace(self) -> str:
         """A new namespace, with its service account."""
         name = f"t-{secrets.token_hex(4)}"
@@ -130,7 +136,7 @@ def control_plane(state: Path, world: str = "small") -> Iterator[Plane]:
         with os.fdopen(reading) as pipe:
             port = pipe.readline().strip()
         assert port, "the control plane did not start"
-        plane = Plane(f"https://127.0.0.1:{port}", token, state / "pki/ca.crt")
+        plane = Plane(f"https://127.0.0.1:{port}", token, state / "pki/ca.crt", process.pid)
         yield plane
         plane.http.close()
     finally:
@@ -205,6 +211,37 @@ def _kubeconfig(state: Path, server: str, token: str) -> Path:
     return path
 
 
+class Relay:
+    """What the control loops connect to; their connections can be cut."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.writers = port, set[asyncio.StreamWriter]()
+
+    async def start(self) -> int:
+        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.cut)
+        return int(server.sockets[0].getsockname()[1])
+
+    def cut(self) -> None:
+        for writer in tuple(self.writers):
+            writer.transport.abort()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        onward, back = await asyncio.open_connection("127.0.0.1", self.port)
+        self.writers |= {writer, back}
+        try:
+            await asyncio.gather(self._pump(reader, back), self._pump(onward, writer))
+        finally:
+            self.writers -= {writer, back}
+
+    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(65536):
+                target.write(data)
+                await target.drain()
+        target.close()
+
+
 async def _serve(state: Path, pipe: int, token: str, world: str) -> None:
     from jfsnb.sandbox.api.server import serve
     from jfsnb.sandbox.client import ApiClient
@@ -214,7 +251,8 @@ async def _serve(state: Path, pipe: int, token: str, world: str) -> None:
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     restored = objects() if world == "article" else _small_world()
     server = asyncio.ensure_future(serve(state, 0, port.set_result, restored))
-    kubeconfig = _kubeconfig(state, f"https://127.0.0.1:{await port}", token)
+    relay = Relay(await port)
+    kubeconfig = _kubeconfig(state, f"https://127.0.0.1:{await relay.start()}", token)
     stop = asyncio.Event()
     async with ApiClient.from_kubeconfig(kubeconfig) as api:
         kubelet = asyncio.ensure_future(PretendKubelet(api, ARTICLE_NODE if world == "article" else NODE).run())
