@@ -8,7 +8,8 @@ from typing import Any
 
 from jfsnb.sandbox.api.authentication import Authenticator
 from jfsnb.sandbox.api.authorization import Attributes, Authorizer
-from jfsnb.sandbox.api.request import Target, User
+from jfsnb.sandbox.api.bodies import decoded
+from jfsnb.sandbox.api.request import Options, Target, User
 from jfsnb.sandbox.api.status import Cause, Failure, invalid, method_not_allowed
 from jfsnb.sandbox.api.tokens import ISSUER
 
@@ -30,7 +31,7 @@ class Reviewer:
         """The review with its status filled in.
 
         Raises:
-            Failure: 422, when the question is not complete.
+            Failure: 422, when the question is not complete; 400 for wrong types.
         """
         answers: dict[str, Callable[[Target, Obj, User], Obj]] = {
             "tokenreviews": self._token,
@@ -43,8 +44,9 @@ class Reviewer:
         answer = answers.get(target.resource.plural)
         if answer is None:
             raise method_not_allowed()
-        spec = body.get("spec") or {}
         resource = target.resource
+        body, _warnings = decoded(resource, body, Options(field_validation="Ignore"))
+        spec = body.get("spec") or {}
         head = {"kind": resource.kind, "apiVersion": resource.group_version, "metadata": body.get("metadata") or {}}
         shown = {} if resource.plural == "selfsubjectreviews" else {"spec": spec}
         return {**head, **shown, "status": answer(target, spec, user)}
