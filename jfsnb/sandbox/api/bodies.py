@@ -38,6 +38,17 @@ def decoded(resource: Resource, body: Any, options: Options) -> tuple[Obj, list[
     return found, report.unknown if options.field_validation == "Warn" else []
 
 
+def typed(kind: tuple[str, str, str], body: Any) -> Obj:
+    """The body of a subresource as the kind (group, version, name) that it has.
+
+    Raises:
+        Failure: 400 for wrong types.
+    """
+    node = compiled(schema_name(*kind))
+    found: Obj = decode(body, node, Report(kind[2], kind[1], node))
+    return found
+
+
 def stored_kind(resource: Resource) -> tuple[str, str, str]:
     """Events are stored in the core group's form, whichever group they come through."""
     return ("", "v1", "Event") if resource.storage == "events" else (resource.group, resource.version, resource.kind)

@@ -14,6 +14,7 @@ from aiohttp import web
 from jfsnb.sandbox.api import discovery, lists, openapi, subresources, views, watches
 from jfsnb.sandbox.api.authentication import Authenticator, impersonated
 from jfsnb.sandbox.api.authorization import Attributes, Authorizer, attributes
+from jfsnb.sandbox.api.bodies import typed
 from jfsnb.sandbox.api.duplicates import duplicate_fields
 from jfsnb.sandbox.api.negotiation import View, accepted
 from jfsnb.sandbox.api.options import delete_options
@@ -43,6 +44,14 @@ FORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 HEALTH = ("healthz", "livez", "readyz")
 HEALTH_CHECKS = ("ping", "log", "etcd")
 SCALABLE = "scale"
+#: What the bodies of subresources and of ``bindings`` are.
+KINDS = {
+    "binding": ("", "v1", "Binding"),
+    "bindings": ("", "v1", "Binding"),
+    "eviction": ("policy", "v1", "Eviction"),
+    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
+    SCALABLE: ("autoscaling", "v1", "Scale"),
+}
 APPLY = "application/apply-patch+yaml"
 
 
@@ -189,6 +198,8 @@ class Handler:
 
     def _computed(self, target: Target, body: Obj, query: Mapping[str, str], options: Options, user: User) -> Obj:
         """What a POST to a subresource or to a kind that is not stored leads to."""
+        kind = KINDS.get(target.subresource or target.resource.plural)
+        body = typed(kind, body) if kind else body
         if target.subresource == "binding":
             return subresources.bind(self.registry, target, body, options)
         if target.subresource == "eviction":
@@ -208,9 +219,7 @@ class Handler:
             kind, body = _patch(raw, content_type)
             current = subresources.scale_of(self.registry.get(Target(target.resource, target.namespace, target.name)))
             scale = self.registry.patched(target.resource, kind, body, current)
-        if not isinstance(scale, dict):
-            raise bad_request("json: cannot unmarshal into Go value of type autoscaling.Scale")
-        return subresources.set_scale(self.registry, target, scale, options)
+        return subresources.set_scale(self.registry, target, typed(KINDS[SCALABLE], scale), options)
 
     def _answer(self, target: Target, outcome: Outcome, view: View) -> web.Response:
         if outcome.status is not None:
