@@ -26,16 +26,15 @@ def findings(cluster):
     return {(c.code, c.reason) for c in found if c.verdict is not Verdict.PASS}
 
 
+#: A drill may exchange the driver's node Pod; Jobs, and Secrets of volumes that other tests had made, go by themselves.
+PASSING = re.compile("juicefs-csi-node-|-cleancache-|-delvol-|juicefs-pvc-.*-secret")
+
+
 def objects(cluster):
-    """What there is, without the driver's node Pod (a drill may exchange it) and what it removes by itself, later: Jobs,
-    and Secrets of volumes that other tests had made."""
+    """What there is and stays."""
     kinds = ("pods", "persistentvolumes", "persistentvolumeclaims", "storageclasses", "configmaps", "secrets")
     found = {(kind, o["metadata"]["name"]) for kind in kinds for o in cluster.list(kind)}
-    return {
-        thing
-        for thing in found
-        if not re.search("juicefs-csi-node-|-cleancache-|-delvol-|juicefs-pvc-.*-secret", thing[1])
-    }
+    return {thing for thing in found if not PASSING.search(thing[1])}
 
 
 def named_by(cluster, scenario):
