@@ -95,4 +95,7 @@ def world(cluster, tmp_path):
     yield found
     for folder in tmp_path.iterdir():
         rollback(cluster, folder.name, tmp_path)
+    for pod in cluster.list("pods", NAMESPACE, labels="app.kubernetes.io/name=juicefs-mount"):
+        if "sandbox.jfsnb.io/recorded" not in pod["metadata"]["annotations"]:  # nobody uses it any more
+            cluster.wait_gone("pods", NAMESPACE, pod["metadata"]["name"], 30)
     assert found.look() == found.before
