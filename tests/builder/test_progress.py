@@ -99,7 +99,7 @@ def test_an_error_shows_the_step_s_own_words_first_then_the_step_then_what_to_do
         ("make: *** No rule to make target 'x'.  Stop.", "target"),
         ("cp: cannot stat '/assets/tls': No such file or directory", "tls"),
         ("/bin/sh: 1: make: not found", "tool"),
-        ("dial tcp: lookup proxy.golang.org: no such host", "network"),
+        ("dial tcp: lookup modules.example: no such host", "network"),
         ("write /x: no space left on device", "disk"),
         ("error while loading shared libraries: libdl.so.2", "library"),
         ("pull access denied for xxx/juicedata/run-base", "base image"),

@@ -1,7 +1,6 @@
 """More of the kubectl command line: output options, create, apply, rollout, drain, cp, logs, describe."""
 import json
 import threading
-import time
 
 import pytest
 import yaml
@@ -332,14 +331,20 @@ def test_delete_variants(k, ns, kc):
 
 @pytest.mark.pods
 def test_watch_of_a_pods_life(k, ns, kc):
-    watch = k.kubectl_start("get", "pods", "-w", "--output-watch-events", ns=ns)
-    time.sleep(1)
+    k.create_pod(ns, k.pod("first"))
+    watch = k.kubectl_start("get", "pods", "-w", "--output-watch-events", "--request-timeout=60s", ns=ns)
+    lines = (line.split() for line in watch.stdout)
+    next(line for line in lines if line[1] == "first")  # from here on the watch sees everything
     k.run_pod(ns, k.pod("p", "true"), "Succeeded")
     k.delete(f"/api/v1/namespaces/{ns}/pods/p", expect=200)
-    time.sleep(0.7)
+    kinds = []
+    for line in lines:
+        if line[1] == "p":
+            kinds.append(line[0])
+        if kinds[-1:] == ["DELETED"]:
+            break
     watch.terminate()
-    lines = [line.split() for line in watch.communicate(timeout=10)[0].splitlines()]
-    kinds = [line[0] for line in lines if line[1] == "p"]
+    watch.communicate(timeout=10)
     assert kinds[0] == "ADDED" and kinds[-1] == "DELETED" and "MODIFIED" in kinds
 
 

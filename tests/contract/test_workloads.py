@@ -1,5 +1,4 @@
 """Controllers: Deployments, StatefulSets, DaemonSets, Jobs, Services, budgets, and the scheduler's words."""
-import time
 
 import pytest
 
@@ -216,7 +215,9 @@ def test_foreground_deletion_waits_for_the_dependents(k, cms):
     body = k.delete(cms + "/owner", {"propagationPolicy": "Foreground"}, 200).json()
     assert body["metadata"]["finalizers"] == ["foregroundDeletion"]
     k.wait(lambda: k.get(cms + "/child", 200).json()["metadata"].get("deletionTimestamp"), 30, "the child's deletion")
-    time.sleep(0.5)
+    k.post(cms, k.cm("later"), 201)
+    k.delete(cms + "/later", {"propagationPolicy": "Foreground"}, 200)
+    k.wait_gone(cms + "/later", 30)  # the collector has been by since
     k.get(cms + "/owner", 200)
     k.patch("merge", cms + "/child", {"metadata": {"finalizers": None}}, 200)
     k.wait_gone(cms + "/owner", 30)
