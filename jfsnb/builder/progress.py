@@ -89,7 +89,10 @@ class StepReader:
     @property
     def failed_output(self) -> tuple[str, ...]:
         """What that step wrote itself, without the builder's own words."""
-        return tuple(self._output.get(self._failed or self._current, ()))
+        key = self._failed or self._current
+        if not key.startswith("#") and not self._output.get(key) and self._output:
+            key = list(self._output)[-1]  # buildah hands on a step's output beside its heading, which can come later
+        return tuple(self._output.get(key, ()))
 
     def _begin(self, key: str, step: Step) -> Step:
         self.steps.append(step)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.snapshot import Snapshot
 from jfsnb.driver import names
-from jfsnb.errors import JfsnbError
+from jfsnb.errors import JfsnbError, NotInCluster
 from jfsnb.kube.cluster import Cluster
 from jfsnb.steps import clients
 from jfsnb.steps import driver as driver_facts
@@ -140,17 +140,19 @@ def _in_trouble(pod: Obj, ready_nodes: Collection[str]) -> bool:
 
 
 def _each(pods: Iterable[Obj], read: Callable[[str, str], T]) -> dict[str, T | JfsnbError]:
-    """Pod name → what reading it gave, several at a time."""
+    """Pod name → what reading it gave, several at a time; Pods that have gone since they were listed are left out."""
 
-    def one(pod: Obj) -> tuple[str, T | JfsnbError]:
+    def one(pod: Obj) -> tuple[str, T | JfsnbError] | None:
         meta = pod["metadata"]
         try:
             return meta["name"], read(meta["namespace"], meta["name"])
+        except NotInCluster:
+            return None
         except JfsnbError as error:
             return meta["name"], error
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return dict(pool.map(one, pods))
+        return dict(found for found in pool.map(one, pods) if found is not None)
 
 
 def _logs(
