@@ -10,7 +10,7 @@ import aiohttp
 
 from jfsnb.sandbox.client import ApiError
 from jfsnb.sandbox.control.cluster import Cluster
-from jfsnb.sandbox.control.objects import Key, Obj, controller_of, key_of
+from jfsnb.sandbox.control.objects import Key, Obj, key_of
 from jfsnb.sandbox.control.queue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -85,13 +85,3 @@ def _namespace_ends(error: ApiError) -> bool:
     """Nothing can be created in a terminating namespace; whatever wanted it goes, too."""
     causes = (error.body.get("details") or {}).get("causes") or ()
     return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
-
-
-def owner_key(kind: str) -> Callable[[Obj], Key | None]:
-    """For ``watch``: the key of the controller of this kind that an object has."""
-
-    def key(obj: Obj) -> Key | None:
-        ref = controller_of(obj)
-        return (obj["metadata"].get("namespace", ""), ref["name"]) if ref and ref["kind"] == kind else None
-
-    return key
