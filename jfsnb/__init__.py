@@ -13,11 +13,11 @@ __version__ = "0.1.0"
 
 #: name in a notebook -> module that is imported when the name is first used
 _PARTS = {
-    "background": "jfsnb.steps.background",
+    "background": "jfsnb.run.background",
     "build": "jfsnb.notebook.build",
-    "patch": "jfsnb.steps.patch",
-    "deploy": "jfsnb.steps.deploy",
-    "verify": "jfsnb.steps.verify",
+    "patch": "jfsnb.run.patch",
+    "deploy": "jfsnb.run.deploy",
+    "verify": "jfsnb.run.verify",
     "investigate": "jfsnb.notebook.investigate",
     "show": "jfsnb.notebook.show",
     "choose": "jfsnb.notebook.choose",

@@ -13,7 +13,7 @@ import click
 
 import jfsnb
 from jfsnb.errors import JfsnbError
-from jfsnb.words import LANGUAGES, VARIABLE
+from jfsnb.i18n import LANGUAGES, VARIABLE
 
 
 def _told(command: Callable[..., Any]) -> Callable[..., None]:
@@ -24,7 +24,7 @@ def _told(command: Callable[..., Any]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs)
         except JfsnbError as error:
-            from jfsnb.kube.redact import redact_text
+            from jfsnb.cluster.redact import redact_text
 
             click.echo(redact_text(f"{type(error).__name__}: {error}"), err=True)
             code = error.exit_code
@@ -231,7 +231,8 @@ def up(name: str, tier: str | None, nodes: tuple[str, ...], baseline: str, scena
     """Start one and keep it until 'down'."""
     from jfsnb.commands.drills import break_sandbox
     from jfsnb.commands.sandbox import describe
-    from jfsnb.sandbox import lifecycle, scenarios
+    from jfsnb.sandbox import drills as scenarios
+    from jfsnb.sandbox import lifecycle
 
     if scenario:
         scenarios.find(scenario)

@@ -19,7 +19,7 @@ GIVE_UP_SECONDS = 150
 
 @pytest.fixture
 def cluster(sandbox):
-    from jfsnb.kube.connect import connect
+    from jfsnb.cluster.connect import connect
 
     return connect(kubeconfig=str(sandbox.kubeconfig), context=sandbox.context)
 
@@ -249,8 +249,8 @@ def test_a_run_without_a_sandbox_brings_its_own_and_takes_it_away(sandbox, tmp_p
     reason="JFSNB_TEST_CLIENT and JFSNB_OTHER_TEST_CLIENT name no two juicefs binaries of 1.x",
 )
 def test_a_client_of_our_days_against_another_one_as_baseline(sandbox, tmp_path, monkeypatch):
-    from jfsnb.sandbox.node.clients import ask_version
-    from jfsnb.sandbox.node.images import ImageStore
+    from jfsnb.sandbox.images.clients import ask_version
+    from jfsnb.sandbox.images.images import ImageStore
 
     monkeypatch.setenv("JFSNB_CACHE", str(tmp_path / "cache"))
     store = ImageStore(tmp_path)

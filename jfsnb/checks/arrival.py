@@ -9,7 +9,7 @@ from typing import Any
 
 from jfsnb.checks.codes import register, result
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
-from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.mountpods.mount_pods import MountPod
 
 Obj = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
-from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.mountpods.mount_pods import MountPod
 
 BASELINE = register(
     "JFS-BAS-001",

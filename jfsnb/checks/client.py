@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
-from jfsnb.driver.config import ImageDecision
+from jfsnb.driver.config.merging import ImageDecision
 from jfsnb.driver.images import ClientVersion, ImageReference, digest_of, same_image, tag_contradicts, version_claim
-from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.mountpods.mount_pods import MountPod
 
 SPEC = register(
     "JFS-IMG-001",

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
-from jfsnb.driver.config import ImageDecision
+from jfsnb.driver.config.merging import ImageDecision
 from jfsnb.driver.images import same_image
 
 IN_FORCE = register(

@@ -7,7 +7,8 @@ from typing import Any
 
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
-from jfsnb.driver import config, names
+from jfsnb.driver import names
+from jfsnb.driver.config import merging as config
 from jfsnb.driver.deployment import Deployment
 from jfsnb.errors import ConfigInvalid
 

@@ -8,7 +8,7 @@ from typing import Any
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.driver import names
-from jfsnb.driver.mountpods import MountPod, Pairing, VolumePairing
+from jfsnb.driver.mountpods.mount_pods import MountPod, Pairing, VolumePairing
 
 BOUND = register(
     "JFS-PVC-001",

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
-from jfsnb.driver.deletion import reason_to_stay
-from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.mountpods.deletion import reason_to_stay
+from jfsnb.driver.mountpods.mount_pods import MountPod
 
 PRE_STOP = register(
     "JFS-END-001",

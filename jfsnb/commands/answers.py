@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from jfsnb.checks.model import Verdict
-from jfsnb.kube.redact import redact_text
+from jfsnb.cluster.redact import redact_text
+from jfsnb.i18n import translated, width
 from jfsnb.views.html import show
-from jfsnb.words import translated, width
 
 EXIT_CODES = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.NA: 0, Verdict.FAIL: 1}
 TABLE, WIDE, JSON = "table", "wide", "json"

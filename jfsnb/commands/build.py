@@ -18,7 +18,7 @@ from jfsnb.commands.answers import exit_code, print_checks, say, text_table
 from jfsnb.commands.engines import deliverer, engines
 from jfsnb.driver.images import ImageReference
 from jfsnb.errors import UsageError
-from jfsnb.steps import building
+from jfsnb.run import building
 
 
 def from_options(

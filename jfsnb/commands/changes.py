@@ -9,8 +9,8 @@ from typing import Any
 from jfsnb.commands.answers import exit_code, print_checks, say, text_table
 from jfsnb.commands.run import connected
 from jfsnb.errors import UsageError
+from jfsnb.queries.model import Table
 from jfsnb.settings import Settings
-from jfsnb.steps.model import Table
 
 #: Lines of a preview.
 SHOWN = 40
@@ -18,8 +18,8 @@ SHOWN = 40
 
 def patch(options: Mapping[str, Any], apply: bool) -> int:
     """Print the plan; apply it only when asked to."""
-    from jfsnb.steps import patch as steps
-    from jfsnb.steps.run import open_run
+    from jfsnb.run import patch as steps
+    from jfsnb.run.state import open_run
 
     settings = Settings.from_mapping(options)
     if not settings.is_sandbox and not settings.image:
@@ -57,7 +57,7 @@ def _say_reach(claims: Table, pods: Table) -> None:
 
 def rollback(run_id: str, outputs: Path | None, options: Mapping[str, Any]) -> int:
     """Undo what is left of a run; 0 when nothing is left, 3 otherwise."""
-    from jfsnb.steps.rollback import rollback as undo
+    from jfsnb.run.rollback import rollback as undo
 
     settings = Settings.from_mapping(options)
     done = undo(connected(settings), run_id, (outputs or settings.outputs).absolute(), settings.namespace)

@@ -6,12 +6,13 @@ import click
 
 from jfsnb.commands.answers import text_table
 from jfsnb.commands.sandbox import running_sandbox
-from jfsnb.sandbox import lifecycle, scenarios
+from jfsnb.sandbox import drills as scenarios
+from jfsnb.sandbox import lifecycle
 
 
 def show_scenarios(name: str, sandbox: str) -> int:
     """Print all scenarios, or one with what to observe."""
-    from jfsnb.sandbox.scenarios.drill import broken
+    from jfsnb.sandbox.drills.drill import broken
 
     if name:
         click.echo(describe(scenarios.find(name)))
@@ -41,14 +42,14 @@ def describe(scenario: scenarios.Scenario) -> str:
 
 def break_sandbox(name: str, sandbox: str) -> str:
     """Put a running sandbox into a scenario; tells what to observe."""
-    from jfsnb.sandbox.scenarios.drill import break_
+    from jfsnb.sandbox.drills.drill import break_
 
     return describe(break_(running_sandbox(sandbox), name))
 
 
 def mend_sandbox(name: str, sandbox: str) -> str:
     """Take a scenario back; without a name all that the sandbox is in."""
-    from jfsnb.sandbox.scenarios.drill import broken, mend
+    from jfsnb.sandbox.drills.drill import broken, mend
 
     running = running_sandbox(sandbox)
     names = (name,) if name else broken(running)

@@ -11,7 +11,7 @@ from jfsnb.builder.cli_engines import find_engines
 from jfsnb.builder.engine import Engine
 from jfsnb.builder.process import Say
 from jfsnb.errors import UsageError
-from jfsnb.steps.building import DAEMONLESS, Deliver
+from jfsnb.run.building import DAEMONLESS, Deliver
 
 #: ``sandbox:whole``: the image's own root file system, not only its client.
 WHOLE = "whole"
@@ -65,7 +65,7 @@ def into_sandbox(reference: str, file: Path, whole: bool = False) -> str:
     Raises:
         UsageError: the name is one that every sandbox has, or claims another version; or it is no client.
     """
-    from jfsnb.sandbox.node.images import ImageStore
+    from jfsnb.sandbox.images.images import ImageStore
 
     with tempfile.TemporaryDirectory(prefix="jfsnb-add-") as nowhere:
         store = ImageStore(Path(nowhere))

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 import click
 
 from jfsnb.commands.sandbox import describe
+from jfsnb.i18n import language
 from jfsnb.notebook.lessons import NOTEBOOKS, localized
 from jfsnb.settings import Settings
-from jfsnb.words import language
 
 ADDRESS = "127.0.0.1"
 #: JupyterLab asks nobody outside for news and updates, and its user neither (labconfig/page_config.json).

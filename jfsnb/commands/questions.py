@@ -17,7 +17,7 @@ IN_FORCE = "configuration in force"
 
 def mounts(options: Mapping[str, Any], form: str, node: str = "", deep: bool = False, strict: bool = False) -> int:
     """Print the table of Mount Pods, and what each CSI node has loaded."""
-    from jfsnb.steps import investigate
+    from jfsnb.queries import investigate
 
     settings = Settings.from_mapping(options)
     cluster = connected(settings)
@@ -38,7 +38,7 @@ def mounts(options: Mapping[str, Any], form: str, node: str = "", deep: bool = F
 
 def verify(target: str, options: Mapping[str, Any], form: str, strict: bool) -> int:
     """Print which client serves a Pod, or all users of a claim; the exit code is the verdict's."""
-    from jfsnb.steps import investigate
+    from jfsnb.queries import investigate
 
     settings = Settings.from_mapping(options)
     namespace, name = split(target, settings.namespace)
@@ -59,7 +59,7 @@ def verify(target: str, options: Mapping[str, Any], form: str, strict: bool) -> 
 
 def explain(claim: str, options: Mapping[str, Any], form: str, node: str = "") -> int:
     """Print what a claim's next Mount Pod gets, field by field, and who decided it."""
-    from jfsnb.steps import investigate
+    from jfsnb.queries import investigate
 
     settings = Settings.from_mapping(options)
     namespace, name = split(claim, settings.namespace)
@@ -82,7 +82,7 @@ def explain(claim: str, options: Mapping[str, Any], form: str, node: str = "") -
 
 def doctor(options: Mapping[str, Any], form: str, strict: bool = False) -> int:
     """Print what is wrong in the cluster, worst first; 1 for a FAIL, 3 when something could not be looked at."""
-    from jfsnb.steps import investigate
+    from jfsnb.queries import investigate
 
     settings = Settings.from_mapping(options)
     cluster = connected(settings)
@@ -109,7 +109,7 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def split(target: str, namespace: str) -> tuple[str, str]:
     """``(namespace, name)`` of ``name``, ``namespace/name``, ``pod/name`` and ``namespace/pod/name``."""
-    from jfsnb.steps.who_serves import KINDS
+    from jfsnb.queries.verify import KINDS
 
     first, slash, rest = target.partition("/")
     if not slash or first in KINDS:

@@ -18,7 +18,7 @@ def report(outputs: Path, run_id: str | None) -> str:
     from jfsnb.report.index import write_index
     from jfsnb.report.page import report_html
     from jfsnb.report.redact import redact
-    from jfsnb.steps.run import load
+    from jfsnb.run.state import load
 
     if not outputs.is_dir():
         raise UsageError(f"there is no folder {outputs}", "name it: --outputs, or make a run first: jfsnb run")

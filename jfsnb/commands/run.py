@@ -22,6 +22,7 @@ from typing import Any, TextIO
 
 import jfsnb
 from jfsnb.errors import JfsnbError, UsageError
+from jfsnb.i18n import say, translated
 from jfsnb.notebook.lessons import NOTEBOOKS, localized
 from jfsnb.report.interrupt import Interrupted, interruptible, undisturbed
 from jfsnb.report.kernels import Kernels
@@ -30,7 +31,6 @@ from jfsnb.report.progress import Progress, make_progress
 from jfsnb.report.record import CleanUp, ClusterFacts, record
 from jfsnb.report.runner import CELL_GRACE_SECONDS, NotebookOutcome, not_run, run_notebook, title_of
 from jfsnb.settings import Settings
-from jfsnb.words import say, translated
 
 KERNELS_AHEAD = 2
 IN_A_RUN = ("01-csi-background", "02-build-image", "03-patch-config", "04-deploy-smoke-pod", "05-verify-mount-pod")
@@ -156,7 +156,7 @@ def _check_baseline(baseline: str, sandbox: str) -> None:
     if not sandbox:
         raise UsageError("--baseline is for the sandbox", "on a cluster the baseline is what its configuration names")
     from jfsnb.sandbox import lifecycle
-    from jfsnb.sandbox.node.images import full_name
+    from jfsnb.sandbox.images.images import full_name
 
     running = lifecycle.find(sandbox)
     if running is not None and running.baseline != full_name(baseline):
@@ -193,7 +193,7 @@ def _place(settings: Settings, progress: Progress, name: str, baseline: str) -> 
 
     Meanwhile the first kernel starts.
     """
-    from jfsnb.kube.connect import connect
+    from jfsnb.cluster.connect import connect
     from jfsnb.sandbox import lifecycle
 
     sandbox = lifecycle.find(name) if name else None
@@ -265,7 +265,7 @@ def _clean_up(settings: Settings, story: Story) -> CleanUp:
     passed = [outcome for outcome in story.outcomes if outcome.verdict == "PASS"]
     if settings.keep and story.stopped is None and len(passed) == len(IN_A_RUN):
         return CleanUp(True, f"kept, as asked; undo it later: jfsnb rollback {settings.run_id}")
-    from jfsnb.steps.rollback import rollback
+    from jfsnb.run.rollback import rollback
 
     try:
         done = rollback(connected(settings, story.place.sandbox), settings.run_id, settings.outputs)
@@ -281,8 +281,8 @@ def connected(settings: Settings, sandbox: str = "") -> Any:
     Raises:
         ConnectionFailed: it does not answer, or there is no such sandbox.
     """
+    from jfsnb.cluster.connect import connect
     from jfsnb.errors import ConnectionFailed
-    from jfsnb.kube.connect import connect
 
     if not settings.is_sandbox:
         return connect(settings)
@@ -301,7 +301,7 @@ def finish(settings: Settings, story: Story, strict: bool = False) -> int:
     from jfsnb.report.junit import junit
     from jfsnb.report.page import report_html
     from jfsnb.report.redact import redact
-    from jfsnb.steps.run import load
+    from jfsnb.run.state import load
 
     folder = settings.folder
     parts = redact(load(folder))

@@ -29,7 +29,7 @@ def show_status(probe: bool) -> int:
     if not running:
         click.echo("no sandbox is running; start one: jfsnb sandbox up")
     if probe:
-        from jfsnb.sandbox.node.tier import detect
+        from jfsnb.sandbox.runtime.tier import detect
 
         tier = detect()
         click.echo(f"this machine can do tier {tier.name}: {tier.reason}")
@@ -59,7 +59,7 @@ def running_sandbox(name: str) -> Sandbox:
 
 def add_image(tag: str, client: Path) -> str:
     """Add a client binary as an image that every later sandbox has, too; tells what was found."""
-    from jfsnb.sandbox.node.images import ImageStore
+    from jfsnb.sandbox.images.images import ImageStore
 
     image = ImageStore(lifecycle.home() / "default").add(tag, client)
     return f"{image.reference}: client {image.client_version}, {image.id}"
@@ -67,7 +67,7 @@ def add_image(tag: str, client: Path) -> str:
 
 def list_images() -> str:
     """One line per image that needs no download, with its client's version."""
-    from jfsnb.sandbox.node.images import ImageStore
+    from jfsnb.sandbox.images.images import ImageStore
 
     store = ImageStore(lifecycle.home() / "default")
     found = [store.find(reference) for reference in store.references()]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from jfsnb.driver import config as driver_config
 from jfsnb.driver import names
-from jfsnb.driver.explain import explain
-from jfsnb.steps import config, manifest
-from jfsnb.steps import driver as driver_facts
-from jfsnb.steps.driver import Driver
-from jfsnb.steps.run import Run
+from jfsnb.driver.config import merging as driver_config
+from jfsnb.driver.settings.explain import explain
+from jfsnb.i18n import say
+from jfsnb.queries import driver_facts
+from jfsnb.queries.driver_facts import Driver
+from jfsnb.run import config_map as config
+from jfsnb.run.smoke import manifest
+from jfsnb.run.state import Run
 from jfsnb.views import html
-from jfsnb.words import say
 
 
 def smoke_claim(run: Run) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 from jfsnb.builder.plan import BuildPlan
 from jfsnb.builder.recipe import BUILD_BASE, TWO_STAGE, Recipe
 from jfsnb.commands import engines
-from jfsnb.steps import build as steps
-from jfsnb.steps.run import Run
+from jfsnb.run import build as steps
+from jfsnb.run.state import Run
 
 
 def plan(

@@ -7,14 +7,14 @@ from typing import Any
 
 from jfsnb.driver import names
 from jfsnb.errors import JfsnbError
+from jfsnb.i18n import say
 from jfsnb.notebook import before_after, investigate, session
 from jfsnb.notebook.forms import dropdown, form, text
 from jfsnb.notebook.session import is_interactive
 from jfsnb.notebook.show import Shown
+from jfsnb.run.state import Run
 from jfsnb.settings import PROFILES, SCOPES, Settings
-from jfsnb.steps.run import Run
 from jfsnb.views import html
-from jfsnb.words import say
 
 _ANY = "any column"
 

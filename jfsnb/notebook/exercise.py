@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jfsnb.i18n import say
 from jfsnb.notebook.forms import form, text
 from jfsnb.notebook.session import is_interactive
 from jfsnb.notebook.show import Shown
 from jfsnb.views import html
-from jfsnb.words import say
 
 
 @dataclass(frozen=True)

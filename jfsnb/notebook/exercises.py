@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jfsnb.driver import config as driver_config
 from jfsnb.driver import names
-from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.config import merging as driver_config
+from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.errors import JfsnbError, NotInCluster
 from jfsnb.notebook.exercise import Exercise, ask
 from jfsnb.notebook.investigate import AtHand, mounts
-from jfsnb.steps import driver as driver_facts
-from jfsnb.steps.background import volume_now
-from jfsnb.steps.driver import Driver
-from jfsnb.steps.run import Run
-from jfsnb.steps.serving import smoked
+from jfsnb.queries import driver_facts
+from jfsnb.queries.driver_facts import Driver
+from jfsnb.run.background import volume_now
+from jfsnb.run.proof.serving import smoked
+from jfsnb.run.state import Run
 
 Answer = str | int
 

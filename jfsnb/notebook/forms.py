@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jfsnb.i18n import say
 from jfsnb.views import html
-from jfsnb.words import say
 
 
 def guarded(shown: Any, act: Callable[[], str]) -> Callable[[Any], None]:

@@ -100,7 +100,7 @@ def connect(namespace: Mapping[str, Any]) -> AtHand:
 
 def doctor(at: AtHand) -> Answer:
     """What is wrong in this cluster, the worst first."""
-    from jfsnb.steps import investigate
+    from jfsnb.queries import investigate
 
     found = investigate.doctor(at.cluster, at.settings.driver_namespace)
     return Answer("What is wrong here", found, columns=("verdict", "code", "object", "reason", "next_action"))
@@ -108,7 +108,7 @@ def doctor(at: AtHand) -> Answer:
 
 def mounts(at: AtHand) -> Answer:
     """All Mount Pods and whom they serve."""
-    from jfsnb.steps import investigate
+    from jfsnb.queries import investigate
 
     found = investigate.mounts(at.cluster, at.settings.driver_namespace)
     columns = ("name", "node", "image", "desired_image", "serves", "age_seconds", "verdict", "reason")
@@ -117,7 +117,7 @@ def mounts(at: AtHand) -> Answer:
 
 def verify(at: AtHand, pod: str, image: str = "") -> Answer:
     """Which client serves this Pod (``name`` or ``namespace/name``), and is it the one that is asked for?"""
-    from jfsnb.steps import investigate
+    from jfsnb.queries import investigate
 
     namespace, _, name = pod.rpartition("/")
     place = namespace or at.settings.namespace
@@ -133,7 +133,7 @@ def explain(at: AtHand, claim: str = "", node: str = "") -> Answer:
         claim: empty: one that is in use, of the parameters' namespace where there is one.
         node: empty: on every node that can mount it, in groups.
     """
-    from jfsnb.steps import investigate
+    from jfsnb.queries import investigate
 
     claim = claim or next(iter(used_claims(at)), "")
     if not claim:

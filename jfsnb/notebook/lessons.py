@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jfsnb.words import LANGUAGES, language
+from jfsnb.i18n import LANGUAGES, language
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 _MARK = re.compile(r"^<!-- (?P<cell>\S+)(?: (?P<print>[0-9a-f]{8}))? -->\n", re.MULTILINE)

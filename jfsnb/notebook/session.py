@@ -32,7 +32,7 @@ def start(namespace: Mapping[str, Any]) -> Any:
         UsageError: a parameter that does not exist, or with a value that cannot be used.
         ConnectionFailed, SandboxError: no cluster to work with.
     """
-    from jfsnb.steps.run import open_run
+    from jfsnb.run.state import open_run
 
     shell = prepare_shell()
     settings = settings_of(namespace)
@@ -78,7 +78,7 @@ def continued(settings: Settings, notebook: str | None = None) -> Settings:
 
 def _remember(settings: Settings) -> None:
     """Keep the parameters for the notebooks that follow, so that what was chosen in one holds in all."""
-    from jfsnb.steps.run import atomic
+    from jfsnb.run.state import atomic
 
     with atomic(settings.folder / PARAMETERS) as sink:
         json.dump(settings.parameters(), sink, indent=1)
@@ -95,7 +95,7 @@ def _unless_given(settings: Settings, folder: Path) -> dict[str, Any]:
 
 
 def _ended(folder: Path) -> bool:
-    from jfsnb.steps.run import load
+    from jfsnb.run.state import load
 
     return any(part["part"] == "restore" for part in load(folder))
 
@@ -120,7 +120,7 @@ def settings_of(namespace: Mapping[str, Any]) -> Settings:
 
 def connect(settings: Settings) -> Any:
     """The cluster that the settings name; a sandbox is started (and goes with this process) where there is none."""
-    from jfsnb.kube.connect import connect as connect_to
+    from jfsnb.cluster.connect import connect as connect_to
 
     if not settings.is_sandbox:
         return connect_to(settings)
@@ -139,8 +139,8 @@ def is_interactive() -> bool:
 def warm_up() -> None:
     """Import what `start` and the steps import."""
     for module in ("background", "build", "patch", "deploy", "verify"):
-        importlib.import_module(f"jfsnb.steps.{module}")
-    importlib.import_module("jfsnb.kube.connect")
+        importlib.import_module(f"jfsnb.run.{module}")
+    importlib.import_module("jfsnb.cluster.connect")
     importlib.import_module("kubernetes.client")
     importlib.import_module("jfsnb.sandbox.lifecycle")
 
@@ -182,7 +182,7 @@ def _relative(path: Path) -> str:
 
 def _results_show_themselves() -> None:
     """Give the steps' results their looks; steps themselves know nothing of views."""
-    from jfsnb.steps.model import Result
+    from jfsnb.queries.model import Result
     from jfsnb.views.frames import frames
 
     looks: dict[str, Any] = {

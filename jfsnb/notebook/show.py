@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from jfsnb.i18n import say
 from jfsnb.views import diagrams, html, results
 from jfsnb.views.bars import bars as draw_bars
 from jfsnb.views.timeline import Stretch
 from jfsnb.views.timeline import timeline as draw_timeline
-from jfsnb.words import say
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,6 @@ def timeline(run: Any) -> Shown:
 
 
 def _parts(run: Any) -> dict[str, Any]:
-    from jfsnb.steps.run import load
+    from jfsnb.run.state import load
 
     return {part["part"]: part for part in load(run.folder)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from jfsnb.driver import names
-from jfsnb.driver.csi_trace import CsiCall, parse_trace
+from jfsnb.driver.trace.csi_trace import CsiCall, parse_trace
 from jfsnb.errors import JfsnbError
-from jfsnb.steps import driver as driver_facts
-from jfsnb.steps.run import Run
+from jfsnb.queries import driver_facts
+from jfsnb.run.state import Run
 
 LINES = 2000
 #: what a reader wants to see of a request, in this order

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from jfsnb.checks.model import Verdict, overall
 from jfsnb.report.page import page, where_of
 from jfsnb.report.record import SCHEMA_VERSION
-from jfsnb.steps.run import load
+from jfsnb.run.state import load
 from jfsnb.views import html, results
 from jfsnb.views.trends import bars, sparkline
 

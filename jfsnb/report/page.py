@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from jfsnb import words
+from jfsnb import i18n as words
 from jfsnb.report.notebook_html import code_style, render_notebook
 from jfsnb.views import html, results
 from jfsnb.views.timeline import Stretch, timeline

@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
+from jfsnb.i18n import say, translated
+from jfsnb.i18n import width as width_of
 from jfsnb.report.runner import NotebookOutcome, Watcher
-from jfsnb.words import say, translated
-from jfsnb.words import width as width_of
 
 _COLOURS = {"PASS": "32", "FAIL": "31", "WARN": "33", "NOT_READY": "35", "ERROR": "31", "N/A": "2"}
 _SIGNS = {"PASS": "✓", "WARN": "!", "NOT_READY": "·", "N/A": "·"}

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jfsnb.sandbox.client import ApiClient, Informer
-from jfsnb.sandbox.control import run_control
-from jfsnb.sandbox.node.kubelet import run_kubelet
+from jfsnb.sandbox.apimachinery.client import ApiClient, Informer
+from jfsnb.sandbox.controllers import run_control
+from jfsnb.sandbox.kubelet.kubelet import run_kubelet
 
 if TYPE_CHECKING:
-    from jfsnb.sandbox.node.tier import Tier
+    from jfsnb.sandbox.runtime.tier import Tier
 
 DRIVER = "csi.juicefs.com"
 

@@ -111,7 +111,7 @@ def up(
 
 
 def _choose_baseline(state: Path, tag: str) -> None:
-    from jfsnb.sandbox.node.images import ImageNotFound, ImageStore, full_name
+    from jfsnb.sandbox.images.images import ImageNotFound, ImageStore, full_name
 
     store = ImageStore(state)
     try:
@@ -128,11 +128,11 @@ def _choose_baseline(state: Path, tag: str) -> None:
 
 def _fetch_clients(tier: str | None) -> None:
     """Once on each machine: the clients that the sandbox's images carry. Without any, the sandbox has a lower tier."""
-    from jfsnb.sandbox.node.clients import fetch_clients, missing_clients
+    from jfsnb.sandbox.images.clients import fetch_clients, missing_clients
 
     if not missing_clients():
         return
-    trial = [sys.executable, "-m", "jfsnb.sandbox.node.tier", *([tier] if tier else [])]  # it forks: not in a kernel
+    trial = [sys.executable, "-m", "jfsnb.sandbox.runtime.tier", *([tier] if tier else [])]  # it forks: not in a kernel
     if subprocess.run(trial, capture_output=True, text=True, cwd="/").stdout.strip() != "full":
         return
     try:

@@ -75,10 +75,10 @@ class Supervisor:
         signal.set_wakeup_fd(self._waker)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
-        from jfsnb.sandbox.api.server import serve
+        from jfsnb.sandbox.apiserver.http.server import serve
         from jfsnb.sandbox.components import run_components
-        from jfsnb.sandbox.node.images import ImageStore
-        from jfsnb.sandbox.node.tier import detect, with_clients
+        from jfsnb.sandbox.images.images import ImageStore
+        from jfsnb.sandbox.runtime.tier import detect, with_clients
         from jfsnb.sandbox.world import objects
 
         tier = with_clients(detect(self.force_tier))

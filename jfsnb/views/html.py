@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape as escape
 from typing import Any
 
-from jfsnb.words import say, translated
+from jfsnb.i18n import say, translated
 
 #: verdict or state -> (colour of its chip, what a reader should call it)
 VERDICT_COLOURS = {

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from html import escape
 from typing import Any, Protocol
 
+from jfsnb.i18n import say, translated
 from jfsnb.views import html
-from jfsnb.words import say, translated
 
 PROGRESS_KEY = "jfsnb_progress"  # the runner looks for it (report/engine.py)
 SECONDS_BETWEEN_UPDATES = 0.5
@@ -21,7 +21,7 @@ _SIGNS = {"step": "▸", "wait": "…", "event": "●", "log": "│", "change": 
 
 
 class Told(Protocol):
-    """One thing that a step tells while it runs (`jfsnb.steps.model.Progress`)."""
+    """One thing that a step tells while it runs (`jfsnb.queries.model.Progress`)."""
 
     @property
     def kind(self) -> str: ...

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jfsnb.i18n import say, translated
 from jfsnb.views import diagrams, html
 from jfsnb.views.sequence import csi_sequence
-from jfsnb.words import say, translated
 
 Part = Mapping[str, Any]
 Data = Mapping[str, Any]

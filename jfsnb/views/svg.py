@@ -9,7 +9,7 @@ import base64
 from dataclasses import dataclass, field
 from html import escape
 
-from jfsnb.words import translated, width
+from jfsnb.i18n import translated, width
 
 STYLE = """
 .bg{fill:#fbfcfd;stroke:#d5dbe3}.box{fill:#fff;stroke:#9aa7b8;stroke-width:1.2}.zone{fill:#eef2f7;stroke:#c3ccd8;stroke-dasharray:5 4}

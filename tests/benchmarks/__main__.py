@@ -20,8 +20,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from jfsnb.kube.cluster import Cluster
-from jfsnb.kube.connect import connect
+from jfsnb.cluster.client import Cluster
+from jfsnb.cluster.connect import connect
 from jfsnb.sandbox import lifecycle
 
 HERE = Path(__file__).parent

@@ -153,7 +153,7 @@ def write_kubeconfig(state: Path, port: str) -> Path:
 
 
 def serve_it(state: Path, pipe: int, mount_pods: int, app_pods: int) -> None:
-    from jfsnb.sandbox.api.server import serve
+    from jfsnb.sandbox.apiserver.http.server import serve
 
     def ready(port: int) -> None:
         os.write(pipe, f"{port}\n".encode())

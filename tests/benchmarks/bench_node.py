@@ -14,10 +14,10 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from jfsnb.sandbox.node.clients import fetch_clients
-from jfsnb.sandbox.node.images import ImageStore
-from jfsnb.sandbox.node.runtime import BindMount, ContainerSpec, Runtime
-from jfsnb.sandbox.node.tier import detect
+from jfsnb.sandbox.images.clients import fetch_clients
+from jfsnb.sandbox.images.images import ImageStore
+from jfsnb.sandbox.runtime.runtime import BindMount, ContainerSpec, Runtime
+from jfsnb.sandbox.runtime.tier import detect
 
 META = "sqlite3:///var/lib/jfsnb-store/m.db"
 FORMAT = f"juicefs --no-agent -q format --storage=file --bucket=/var/lib/jfsnb-store/objects/ {META} myfs"

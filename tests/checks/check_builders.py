@@ -3,9 +3,9 @@
 import copy
 from datetime import UTC, datetime
 
-from jfsnb.checks.snapshot import Snapshot
+from jfsnb.checks.diagnosis.snapshot import Snapshot
 from jfsnb.driver import names
-from jfsnb.driver.mountpods import MountPod, is_mount_pod
+from jfsnb.driver.mountpods.mount_pods import MountPod, is_mount_pod
 from jfsnb.sandbox import world
 
 NOW = datetime.now(UTC)

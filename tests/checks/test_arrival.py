@@ -5,7 +5,7 @@ import pytest
 from jfsnb.checks.arrival import came_up, kept_nonce, trouble_of
 from jfsnb.checks.carried_out import all_parts_looked, not_carried_out
 from jfsnb.checks.model import Verdict
-from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.errors import CheckFailed, NotInCluster, WaitTimeout
 
 NOT_FOUND = "failed to resolve reference docker.io/x:y: not found"

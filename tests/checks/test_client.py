@@ -6,7 +6,7 @@ from check_builders import DIGEST, OTHER_DIGEST, mount_pod
 from jfsnb.checks import client
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.model import Verdict
-from jfsnb.driver.config import effective_image, load
+from jfsnb.driver.config.merging import effective_image, load
 
 IMAGE = "a/b:ce-v1.3.0"
 GONE = Unreadable("not allowed")

@@ -8,10 +8,10 @@ import pytest
 from check_builders import NOW, OTHER_DIGEST, healthy
 
 from jfsnb.checks.codes import REGISTER
-from jfsnb.checks.diagnosis import examine
+from jfsnb.checks.diagnosis.rules import examine
+from jfsnb.checks.diagnosis.snapshot import RULES, diagnose
 from jfsnb.checks.model import Verdict
 from jfsnb.checks.page import page
-from jfsnb.checks.snapshot import RULES, diagnose
 from jfsnb.driver import names
 from jfsnb.sandbox import world
 

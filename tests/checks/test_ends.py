@@ -9,7 +9,7 @@ from jfsnb.checks import configured, preflight, shutdown, tier
 from jfsnb.checks.codes import Unreadable, result
 from jfsnb.checks.configured import NodeConfig, node_config
 from jfsnb.checks.model import Verdict
-from jfsnb.driver.config import effective_image, load
+from jfsnb.driver.config.merging import effective_image, load
 from jfsnb.driver.deployment import Deployment
 
 GONE = Unreadable("stream broke off")

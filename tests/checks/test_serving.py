@@ -10,7 +10,7 @@ from jfsnb.checks import bystanders, serving
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.model import Verdict
 from jfsnb.driver import names
-from jfsnb.driver.mountpods import pair
+from jfsnb.driver.mountpods.mount_pods import pair
 
 GONE = Unreadable("timed out")
 

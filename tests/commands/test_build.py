@@ -14,8 +14,8 @@ from trees import commit, make_tree
 
 from jfsnb.builder import facts
 from jfsnb.cli import main
-from jfsnb.sandbox.node.tier import detect
-from jfsnb.steps.building import record_of
+from jfsnb.run.building import record_of
+from jfsnb.sandbox.runtime.tier import detect
 
 TAG = "local/juicefs:ce-v1.3.0-abcdef1"
 OWN = ["--engine", "daemonless", "--build-base", "local/machine:toolchain", "--run-base", "local/machine:minimal"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jfsnb.driver.config import effective_image, expand_templates, load, merge
+from jfsnb.driver.config.merging import effective_image, expand_templates, load, merge
 from jfsnb.errors import ConfigInvalid
 from jfsnb.sandbox import world
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from jfsnb.driver import goyaml
-from jfsnb.driver.config import effective_image, load
-from jfsnb.driver.config_edit import Edit, plan_canary, plan_global, undo
+from jfsnb.driver.config import goyaml
+from jfsnb.driver.config.edit import Edit, plan_canary, plan_global, undo
+from jfsnb.driver.config.merging import effective_image, load
 from jfsnb.errors import ConfigInvalid, ConflictError
 from jfsnb.sandbox import world
 

@@ -2,7 +2,7 @@
 
 import json
 
-from jfsnb.driver.csi_sequence import calls_about, sequence
+from jfsnb.driver.trace.csi_sequence import calls_about, sequence
 
 TARGET = "/var/lib/kubelet/pods/u1/volumes/kubernetes.io~csi/pv-1/mount"
 OTHER = TARGET.replace("u1", "u2")

@@ -1,6 +1,6 @@
 """CSI calls read from the real driver's log, which tells less than the sandbox's."""
 
-from jfsnb.driver.csi_trace import parse_trace
+from jfsnb.driver.trace.csi_trace import parse_trace
 
 MOUNTED = (
     'I1125 08:00:01.000000       7 node.go:284] "juicefs volume mounted" logger="node" volumeId="pv-1" '

@@ -4,12 +4,12 @@ import copy
 
 import pytest
 
-from jfsnb.driver.config import effective_image, load, merge
-from jfsnb.driver.config_edit import plan_canary, plan_global
+from jfsnb.driver.config.edit import plan_canary, plan_global
+from jfsnb.driver.config.effects import Mount, alike, config_warnings, edit_warnings, preview
+from jfsnb.driver.config.merging import effective_image, load, merge
 from jfsnb.driver.deployment import Deployment, managed_by
-from jfsnb.driver.edit_effects import Mount, alike, config_warnings, edit_warnings, preview
-from jfsnb.driver.mountpods import is_mount_pod
-from jfsnb.driver.prediction import predict
+from jfsnb.driver.mountpods.mount_pods import is_mount_pod
+from jfsnb.driver.settings.prediction import predict
 from jfsnb.sandbox import world
 
 CLAIM = "songlin-test-pvc"

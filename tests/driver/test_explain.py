@@ -1,7 +1,7 @@
 """Effective settings, field by field."""
 
-from jfsnb.driver.config import effective_image, load, merge
-from jfsnb.driver.explain import explain
+from jfsnb.driver.config.merging import effective_image, load, merge
+from jfsnb.driver.settings.explain import explain
 
 CONFIG = load("""
 mountPodPatch:

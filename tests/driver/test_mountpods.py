@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jfsnb.driver import names
-from jfsnb.driver.deletion import delete_at, reason_to_stay
-from jfsnb.driver.mountpods import MountPod, is_mount_pod, pair, users, would_reuse
+from jfsnb.driver.mountpods.deletion import delete_at, reason_to_stay
+from jfsnb.driver.mountpods.mount_pods import MountPod, is_mount_pod, pair, users, would_reuse
 from jfsnb.sandbox import world
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

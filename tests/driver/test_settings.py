@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from jfsnb.driver import quantity
-from jfsnb.driver.cache_dirs import cache_layout
-from jfsnb.driver.command import MountCommand, escape, quote_line
-from jfsnb.driver.settings import (
+from jfsnb.driver.mountpods.command import MountCommand, escape, quote_line
+from jfsnb.driver.settings import quantity
+from jfsnb.driver.settings.cache_dirs import cache_layout
+from jfsnb.driver.settings.hash import dump, settings_hash
+from jfsnb.driver.settings.options import (
     apply_patch,
     cap_buffer_size,
     parse_duration,
@@ -17,7 +18,6 @@ from jfsnb.driver.settings import (
     string_map,
     volume_context,
 )
-from jfsnb.driver.settings_hash import dump, settings_hash
 from jfsnb.errors import ConfigInvalid
 
 EXEC = {"exec": {"command": ["sh", "-c", "echo hello", "ddd", "Asdasd", "3w34"]}}

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from jfsnb.notebook.annotated import lines
+from jfsnb.run.smoke import manifest
 from jfsnb.settings import Settings
-from jfsnb.steps import manifest
 
 
 def the_pod(profile):

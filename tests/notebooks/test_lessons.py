@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jfsnb.i18n import LANGUAGES, VARIABLE
 from jfsnb.notebook import lessons
-from jfsnb.words import LANGUAGES, VARIABLE
 
 NOTEBOOKS = sorted(lessons.NOTEBOOKS.glob("*.ipynb"))
 OTHERS = sorted(set(LANGUAGES) - {"en"})

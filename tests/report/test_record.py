@@ -65,8 +65,8 @@ def test_a_part_that_judged_nothing_is_no_evidence(part):
 
 
 def test_the_sample_has_every_part_that_the_steps_have():
-    from jfsnb.steps import results
-    from jfsnb.steps.model import Result
+    from jfsnb.queries.model import Result
+    from jfsnb.run import results
 
     parts = {
         kind.PART

@@ -7,10 +7,10 @@ import pytest
 import sample
 from test_record import a_record
 
+from jfsnb.i18n import LANGUAGES, TAGS, VARIABLE
 from jfsnb.report.index import index_html
 from jfsnb.report.page import report_html
 from jfsnb.views import results
-from jfsnb.words import LANGUAGES, TAGS, VARIABLE
 
 each_language = pytest.mark.parametrize("into", sorted(LANGUAGES))
 NAMESPACE = "{http://www.w3.org/1999/xhtml}"

@@ -7,11 +7,11 @@ import shutil
 
 import pytest
 
+from jfsnb.i18n import LANGUAGES, VARIABLE
 from jfsnb.views import diagrams
 from jfsnb.views.sequence import csi_sequence
 from jfsnb.views.timeline import Stretch, timeline
 from jfsnb.views.trends import bars
-from jfsnb.words import LANGUAGES, VARIABLE
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")

@@ -31,8 +31,8 @@ def test_a_part_that_is_not_known_yet_still_shows_its_data():
 
 def test_parts_of_results_as_the_steps_make_them_render_too():
     """Also the empty ones, as a step that found nothing hands them out."""
-    from jfsnb.steps import results as made
-    from jfsnb.steps.model import Result
+    from jfsnb.queries.model import Result
+    from jfsnb.run import results as made
 
     for kind in vars(made).values():
         if isinstance(kind, type) and issubclass(kind, Result) and kind.PART:

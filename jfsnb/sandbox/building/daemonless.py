@@ -28,10 +28,10 @@ from jfsnb.builder.progress import StepReader
 from jfsnb.builder.recipe import CLIENT
 from jfsnb.errors import JfsnbError, UsageError
 from jfsnb.sandbox.building.stage import BuildStage
-from jfsnb.sandbox.node.catalogue import HOST_IMAGES
-from jfsnb.sandbox.node.images import ImageStore
-from jfsnb.sandbox.node.runtime import BindMount, ContainerSpec, Runtime, StartError
-from jfsnb.sandbox.node.tier import Tier, detect
+from jfsnb.sandbox.images.catalogue import HOST_IMAGES
+from jfsnb.sandbox.images.images import ImageStore
+from jfsnb.sandbox.runtime.runtime import BindMount, ContainerSpec, Runtime, StartError
+from jfsnb.sandbox.runtime.tier import Tier, detect
 
 #: Bases that need no image: everything of this machine (compilers too), and the few programs that a Mount Pod calls.
 TOOLCHAIN, MINIMAL = "local/machine:toolchain", "local/machine:minimal"

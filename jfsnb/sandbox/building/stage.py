@@ -13,9 +13,9 @@ from pathlib import Path
 from jfsnb.builder.dockerfile import Instruction, expand, json_form
 from jfsnb.builder.ignore import Ignore, walk
 from jfsnb.errors import UsageError
-from jfsnb.sandbox.node.images import PATH
-from jfsnb.sandbox.node.noderoot import USERLAND
-from jfsnb.sandbox.node.rootfs import resolve
+from jfsnb.sandbox.images.images import PATH
+from jfsnb.sandbox.runtime.noderoot import USERLAND
+from jfsnb.sandbox.runtime.rootfs import resolve
 
 
 @dataclass

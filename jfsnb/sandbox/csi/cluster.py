@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from jfsnb.driver import names
-from jfsnb.driver.mountpods import MountPod, is_mount_pod
-from jfsnb.sandbox.client import ApiClient, ApiError, Informer, Obj
-from jfsnb.sandbox.csi.bell import Bell
+from jfsnb.driver.mountpods.mount_pods import MountPod, is_mount_pod
+from jfsnb.sandbox.apimachinery.bell import Bell
+from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, Informer, Obj
 
 RECORDED = "sandbox.jfsnb.io/recorded"
 NODE_CACHE_SECONDS = 60

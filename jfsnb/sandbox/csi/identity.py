@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jfsnb.driver import names
-from jfsnb.sandbox.csi import proto
 from jfsnb.sandbox.csi.klog import Logger
+from jfsnb.sandbox.csi.proto import messages as proto
 
 log = Logger("driver")
 VERSION = "v0.32.4"

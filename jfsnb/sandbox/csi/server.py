@@ -16,9 +16,9 @@ import grpc
 
 from jfsnb.driver import names
 from jfsnb.errors import ConfigInvalid
-from jfsnb.sandbox.csi import proto
-from jfsnb.sandbox.csi.config_file import ConfigFile
 from jfsnb.sandbox.csi.klog import Logger
+from jfsnb.sandbox.csi.node.config_file import ConfigFile
+from jfsnb.sandbox.csi.proto import messages as proto
 from jfsnb.sandbox.csi.trace import traced
 
 log = Logger("main")

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from jfsnb.driver.config import load, merge
+from jfsnb.driver.config.merging import load, merge
 from jfsnb.driver.names import reference_key
 
 Obj = dict[str, Any]

@@ -16,7 +16,7 @@ from jfsnb.builder.recipe import Recipe
 from jfsnb.errors import UsageError
 from jfsnb.sandbox.building.daemonless import MINIMAL, TOOLCHAIN, DaemonlessEngine
 from jfsnb.sandbox.building.stage import BuildStage
-from jfsnb.sandbox.node.tier import Tier
+from jfsnb.sandbox.runtime.tier import Tier
 
 TAG = "local/x:1"
 

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from jfsnb.sandbox.csi import juicefs, quota
+from jfsnb.sandbox.csi import juicefs
+from jfsnb.sandbox.csi.controller import quota
 from jfsnb.sandbox.csi.juicefs import ClientError, file_system_uuid
 
 

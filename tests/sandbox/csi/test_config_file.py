@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from jfsnb.sandbox.csi.config_file import ConfigFile
+from jfsnb.sandbox.csi.node.config_file import ConfigFile
 from jfsnb.sandbox.csi.server import load_config
 
 GOOD = "mountPodPatch:\n- ceMountImage: a:1\n"

@@ -5,8 +5,8 @@ import base64
 import pytest
 import yaml
 
-from jfsnb.driver.csi_trace import parse_trace
 from jfsnb.driver.names import reference_key, references
+from jfsnb.driver.trace.csi_trace import parse_trace
 
 from .world import NAMESPACE, NEW, OLD
 

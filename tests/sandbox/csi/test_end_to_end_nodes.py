@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from jfsnb.kube.connect import connect
+from jfsnb.cluster.connect import connect
+from jfsnb.queries.inventory import Inventory
 from jfsnb.sandbox import lifecycle
-from jfsnb.steps.inventory import Inventory
 
 from .world import NEW, NODE, OLD, World
 

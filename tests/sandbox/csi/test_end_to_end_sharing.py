@@ -2,7 +2,7 @@
 
 import pytest
 
-from jfsnb.driver.mountpods import MountPod, pair
+from jfsnb.driver.mountpods.mount_pods import MountPod, pair
 from jfsnb.driver.names import references
 
 from .test_end_to_end_volumes import drop_claim, make_claim, storage_class, volume_gone

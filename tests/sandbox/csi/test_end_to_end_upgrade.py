@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jfsnb.sandbox import lifecycle
-from jfsnb.sandbox.node.clients import ask_version
-from jfsnb.sandbox.node.images import ImageStore
+from jfsnb.sandbox.images.clients import ask_version
+from jfsnb.sandbox.images.images import ImageStore
 
 from .test_end_to_end_volumes import EXPAND, drop_claim, make_claim, storage_class, until_claim, volume_gone
 from .world import NAMESPACE, OLD, World

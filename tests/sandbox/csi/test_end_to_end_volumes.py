@@ -8,8 +8,8 @@ import yaml
 from kubernetes import client, watch
 from kubernetes.client.rest import ApiException
 
-from jfsnb.driver.csi_trace import parse_trace
 from jfsnb.driver.names import job_stem
+from jfsnb.driver.trace.csi_trace import parse_trace
 
 from .world import NAMESPACE, SECONDS
 

@@ -1,8 +1,8 @@
 """The driver's Jobs as objects (reference §1.11, §3.8, §4.5)."""
 
 from jfsnb.driver.names import job_stem
-from jfsnb.sandbox.csi import job
-from jfsnb.sandbox.csi.settings import Host, Volume, settings_of
+from jfsnb.sandbox.csi.rules import job
+from jfsnb.sandbox.csi.rules.settings import Host, Volume, settings_of
 
 from .test_mount_pod import CSI_POD, NEW, SECRETS, make
 

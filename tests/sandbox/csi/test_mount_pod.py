@@ -2,12 +2,12 @@
 
 import pytest
 
-from jfsnb.driver.config import load, merge
-from jfsnb.driver.mountpods import MountPod
-from jfsnb.driver.settings import volume_context
-from jfsnb.driver.settings_hash import settings_hash
-from jfsnb.sandbox.csi.mount_pod import Identity, build, ordered, placed_by_selector, without_requests
-from jfsnb.sandbox.csi.settings import Host, SettingsError, Volume, settings_of
+from jfsnb.driver.config.merging import load, merge
+from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.driver.settings.hash import settings_hash
+from jfsnb.driver.settings.options import volume_context
+from jfsnb.sandbox.csi.rules.mount_pod import Identity, build, ordered, placed_by_selector, without_requests
+from jfsnb.sandbox.csi.rules.settings import Host, SettingsError, Volume, settings_of
 from jfsnb.sandbox.world import config_text
 
 TARGET = "/var/lib/kubelet/pods/u-1/volumes/kubernetes.io~csi/pvc-AAAA/mount"

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jfsnb.driver.mountpods import MountPod
-from jfsnb.driver.settings_hash import dump
-from jfsnb.sandbox.csi import recreate
-from jfsnb.sandbox.csi.pod_state import State, has_stopped, is_resource_error, state_of
-from jfsnb.sandbox.csi.settings import Host, Volume, settings_of
+from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.driver.settings.hash import dump
+from jfsnb.sandbox.csi.rules import recreate
+from jfsnb.sandbox.csi.rules.pod_state import State, has_stopped, is_resource_error, state_of
+from jfsnb.sandbox.csi.rules.settings import Host, Volume, settings_of
 
 from .test_mount_pod import CSI_POD, NEW, SECRETS, make
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from jfsnb.sandbox.csi.provisioned_volume import NotProvisioned, parameters_of, secret_reference, volume_of
-from jfsnb.sandbox.csi.templates import resolve, resolve_secret
+from jfsnb.sandbox.csi.rules.provisioned_volume import NotProvisioned, parameters_of, secret_reference, volume_of
+from jfsnb.sandbox.csi.rules.templates import resolve, resolve_secret
 
 PVC = {
     "metadata": {

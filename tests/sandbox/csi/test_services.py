@@ -5,10 +5,10 @@ import asyncio
 import grpc
 import pytest
 
-from jfsnb.sandbox.csi import proto
-from jfsnb.sandbox.csi.controller_service import ControllerService
+from jfsnb.sandbox.csi.controller.controller_service import ControllerService
 from jfsnb.sandbox.csi.identity import IdentityService, RegistrationService
-from jfsnb.sandbox.csi.node_service import NodeService
+from jfsnb.sandbox.csi.node.node_service import NodeService
+from jfsnb.sandbox.csi.proto import messages as proto
 from jfsnb.sandbox.csi.server import listen
 
 MOUNT = {"mount": {"fs_type": "juicefs"}, "access_mode": {"mode": "MULTI_NODE_MULTI_WRITER"}}
@@ -225,7 +225,7 @@ def test_a_target_under_another_kubelet_directory(tmp_path):
 
 
 def test_every_call_leaves_a_trace_without_secrets(tmp_path, capfd):
-    from jfsnb.driver.csi_trace import parse_trace
+    from jfsnb.driver.trace.csi_trace import parse_trace
 
     wish = {"name": "v", "volume_capabilities": [MOUNT], "secrets": {"metaurl": "redis://:pw@h"}}
     call(tmp_path, controller("CreateVolume", **wish), controller("DeleteVolume"), identity("Probe"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jfsnb.sandbox.csi.upgrader import why_not
+from jfsnb.sandbox.csi.node.upgrader import why_not
 
 from .test_mount_pod import NEW, OLD, make
 

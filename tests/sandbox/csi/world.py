@@ -12,7 +12,7 @@ from kubernetes import client, config, watch
 from kubernetes.client.rest import ApiException
 from kubernetes.stream import stream
 
-from jfsnb.driver.mountpods import MountPod
+from jfsnb.driver.mountpods.mount_pods import MountPod
 
 NAMESPACE = "juicefs-system"
 NODE = "svr28176de740"

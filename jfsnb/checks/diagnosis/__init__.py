@@ -1,0 +1,1 @@
+"""The rules of `jfsnb doctor`, over one snapshot of the cluster."""

@@ -1,0 +1,29 @@
+"""What these credentials may do, asked before it is tried."""
+
+from __future__ import annotations
+
+from jfsnb.cluster.client import Cluster
+from jfsnb.cluster.resources import RESOURCES
+from jfsnb.errors import ConnectionFailed, JfsnbError
+
+
+def permitted(
+    cluster: Cluster, verb: str, plural: str, namespace: str = "", subresource: str = "", name: str = ""
+) -> bool | None:
+    """Whether these credentials may do that, by SelfSubjectAccessReview; None when the cluster cannot tell."""
+    attributes = {"verb": verb, "resource": plural, "group": RESOURCES[plural].group}
+    more = (("namespace", namespace), ("subresource", subresource), ("name", name))
+    attributes |= {key: value for key, value in more if value}
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    try:
+        answer = cluster.transport.call("POST", path, None, body, what="the question what is allowed")
+    except ConnectionFailed:
+        raise
+    except JfsnbError:
+        return None
+    return bool((answer.get("status") or {}).get("allowed"))

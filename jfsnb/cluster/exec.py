@@ -1,0 +1,87 @@
+"""Running a command in a container, over the official client's websocket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from jfsnb.cluster.redact import redact_text
+from jfsnb.cluster.resources import path_of, title_of
+from jfsnb.cluster.transport import Transport, error_of
+from jfsnb.errors import ConnectionFailed, JfsnbError, WaitTimeout
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What a command in a container said. ``code`` is its exit code."""
+
+    stdout: str
+    stderr: str
+    code: int
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+
+def execute(
+    transport: Transport, namespace: str, pod: str, command: Sequence[str], container: str, seconds: float
+) -> Executed:
+    """Run a command and wait for its end.
+
+    Raises:
+        WaitTimeout: it did not end in time.
+        ConnectionFailed, PermissionMissing, NotInCluster, JfsnbError: it was not run.
+    """
+    from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL, WSClient
+    from websocket import WebSocketBadStatusException, WebSocketException
+
+    open_socket: Any = WSClient
+    what = f"exec in {title_of('pods', namespace, pod)}"
+    query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
+    query += [("container", container)] if container else []
+    url = transport.server + path_of("pods", namespace, pod, "exec") + "?" + urlencode(query)
+    url = "ws" + url.removeprefix("http")
+    try:
+        client = open_socket(transport.configuration, url, transport.headers(), True)
+    except WebSocketBadStatusException as error:
+        body = error.resp_body if isinstance(error.resp_body, bytes) else str(error.resp_body or "").encode()
+        raise error_of(error.status_code, body, "POST", what) from None
+    except (WebSocketException, OSError) as error:
+        raise ConnectionFailed(f"{what}: no connection: {error}", "try again; is the node's kubelet up?") from error
+    try:
+        deadline = time.monotonic() + seconds
+        while client.is_open():
+            client.update(timeout=min(1.0, max(0.01, deadline - time.monotonic())))
+            if time.monotonic() > deadline:
+                raise WaitTimeout(
+                    f"{what}: {' '.join(command)[:80]!r} did not end within {seconds:.0f} s",
+                    "look whether the mount or the container hangs",
+                )
+        stdout, stderr = client.read_channel(STDOUT_CHANNEL) or "", client.read_channel(STDERR_CHANNEL) or ""
+        status = client.read_channel(ERROR_CHANNEL)
+    except (WebSocketException, OSError) as error:
+        raise ConnectionFailed(f"{what}: the connection broke: {error}", "try again") from error
+    finally:
+        client.sock.shutdown()  # close() would wait for a goodbye that nobody needs
+    return Executed(stdout, stderr, _exit_code(status, what))
+
+
+def _exit_code(status: str, what: str) -> int:
+    """From the Status that ends an exec; the client's own reading fails where the command did not start."""
+    try:
+        answer = orjson.loads(status)
+    except orjson.JSONDecodeError:
+        raise JfsnbError(f"{what}: ended without a status", "try again; the container may have ended") from None
+    if answer.get("status") == "Success":
+        return 0
+    causes = (answer.get("details") or {}).get("causes") or []
+    codes = [c["message"] for c in causes if c.get("reason") == "ExitCode"]
+    if not codes:
+        raise JfsnbError(f"{what}: {redact_text(str(answer.get('message')))[:400]}", "is the container running?")
+    return int(codes[0])

@@ -1,0 +1,1 @@
+"""config.yaml: read as the driver reads it, merged, explained, edited."""

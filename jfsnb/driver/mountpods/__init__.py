@@ -1,0 +1,1 @@
+"""Mount Pods: what they are, whom they serve, and when they go."""

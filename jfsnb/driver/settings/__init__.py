@@ -1,0 +1,1 @@
+"""What the driver works out for a volume before it mounts it."""

@@ -1,0 +1,1 @@
+"""CSI calls read back from the driver's logs."""

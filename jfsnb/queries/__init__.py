@@ -1,0 +1,1 @@
+"""Read-only questions over a cluster: mounts, verify, explain, doctor."""

@@ -1,0 +1,213 @@
+"""The JuiceFS CSI driver of a cluster and a claim's volume: read once per step, handed to the rules in jfsnb.driver."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jfsnb.cluster.client import Cluster
+from jfsnb.driver import names
+from jfsnb.driver.config.merging import DriverConfig, ImageDecision, effective_image, load
+from jfsnb.driver.deployment import Deployment
+from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.errors import ConfigInvalid, JfsnbError, NotInCluster, PermissionMissing
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The driver as its own objects describe it.
+
+    Args:
+        deployment: what its DaemonSet says.
+        daemon_set: of the CSI nodes; None when it may not be read.
+        config_map: the ConfigMap with config.yaml.
+        node_pods: the CSI node Pods.
+    """
+
+    deployment: Deployment
+    daemon_set: Obj | None
+    config_map: Obj
+    node_pods: tuple[Obj, ...]
+
+    @property
+    def namespace(self) -> str:
+        return self.deployment.namespace
+
+    @property
+    def config_name(self) -> str:
+        return str(self.config_map["metadata"]["name"])
+
+    @property
+    def config_text(self) -> str:
+        return str((self.config_map.get("data") or {})[names.CONFIG_KEY])
+
+    def config(self) -> DriverConfig:
+        """Raises ConfigInvalid when config.yaml cannot be loaded."""
+        return load(self.config_text)
+
+    def node_pod(self, node: str) -> Obj | None:
+        """The CSI node Pod of a node."""
+        return next((p for p in self.node_pods if p["spec"].get("nodeName") == node), None)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A claim, its volume, and whether that is of the community edition."""
+
+    claim: Obj
+    pv: Obj
+    is_ce: bool = True
+
+    @property
+    def name(self) -> str:
+        return str(self.pv["metadata"]["name"])
+
+    @property
+    def claim_name(self) -> str:
+        return str(self.claim["metadata"]["name"])
+
+    @property
+    def handle(self) -> str:
+        return str(self.pv["spec"]["csi"].get("volumeHandle", ""))
+
+
+def find_driver(cluster: Cluster, namespace: str = "") -> Driver:
+    """Find the driver by its CSI node Pods.
+
+    Args:
+        namespace: look only there; empty: everywhere.
+
+    Raises:
+        NotInCluster: no CSI node Pods, or their ConfigMap is not there.
+        UsageError: nothing tells which of several namespaces is meant.
+    """
+    try:
+        pods = cluster.list("pods", namespace, labels=names.CSI_NODE_SELECTOR)
+    except PermissionMissing as error:
+        raise PermissionMissing(error.what, "ask for this permission, or give driver_namespace") from error
+    if not pods:
+        where = f"in namespace {namespace}" if namespace else "in this cluster"
+        raise NotInCluster(
+            f"no JuiceFS CSI node Pods ({names.CSI_NODE_SELECTOR}) {where}",
+            "install the JuiceFS CSI driver, or set driver_namespace",
+        )
+    spaces = sorted({p["metadata"]["namespace"] for p in pods})
+    if len(spaces) > 1:
+        raise NotInCluster(
+            f"JuiceFS CSI drivers in several namespaces: {', '.join(spaces)}", "set driver_namespace to one of them"
+        )
+    owner = next((o["name"] for o in pods[0]["metadata"].get("ownerReferences") or () if o["kind"] == "DaemonSet"), "")
+    try:
+        daemon_set = cluster.find("daemonsets", spaces[0], owner or names.CSI_NODE_DAEMON_SET)
+    except PermissionMissing:
+        daemon_set = None
+    deployment = replace(Deployment.from_object(daemon_set or pods[0]), namespace=spaces[0])
+    name = deployment.config_map or names.CONFIG_MAP
+    config_map = cluster.find("configmaps", spaces[0], name)
+    if config_map is None:
+        raise NotInCluster(
+            f"the driver's ConfigMap {spaces[0]}/{name} is not there",
+            "drivers before 0.24 have none: upgrade the driver",
+        )
+    if names.CONFIG_KEY not in (config_map.get("data") or {}):
+        raise ConfigInvalid(
+            f"ConfigMap {spaces[0]}/{name} has no key {names.CONFIG_KEY}", "add it; {} is a valid content"
+        )
+    return Driver(deployment, daemon_set, config_map, tuple(pods))
+
+
+def find_volume(cluster: Cluster, namespace: str, claim: str) -> Volume:
+    """A claim and the JuiceFS volume that it is bound to.
+
+    Raises:
+        NotInCluster: no such claim, not bound, or not a volume of this driver.
+    """
+    pvc = cluster.find("persistentvolumeclaims", namespace, claim)
+    if pvc is None:
+        raise NotInCluster(
+            f"there is no PersistentVolumeClaim {namespace}/{claim}", "set pvc to an existing one, or storage_class"
+        )
+    name = (pvc.get("spec") or {}).get("volumeName", "")
+    if not name or (pvc.get("status") or {}).get("phase") != "Bound":
+        phase = (pvc.get("status") or {}).get("phase", "unknown")
+        raise NotInCluster(
+            f"PersistentVolumeClaim {namespace}/{claim} is not bound (phase {phase})",
+            f"look at its events: kubectl -n {namespace} describe pvc {claim}",
+        )
+    pv = cluster.get("persistentvolumes", name=name)
+    csi = pv["spec"].get("csi") or {}
+    if csi.get("driver") != names.DRIVER:
+        raise NotInCluster(
+            f"PersistentVolume {name} belongs to {csi.get('driver') or 'no CSI driver'}, not to {names.DRIVER}",
+            "set pvc to a claim on a JuiceFS volume",
+        )
+    return Volume(pvc, pv, _is_ce(cluster, csi))
+
+
+def _is_ce(cluster: Cluster, csi: Mapping[str, Any]) -> bool:
+    """Community edition, by the driver's own test: its Secret has a metaurl. Where that cannot be read: yes."""
+    ref = csi.get("nodePublishSecretRef") or {}
+    if not ref:
+        return True
+    try:
+        secret = cluster.find("secrets", ref.get("namespace", ""), ref.get("name", ""))
+    except PermissionMissing:
+        return True
+    return secret is None or "metaurl" in (secret.get("data") or {})
+
+
+def mount_pods(cluster: Cluster, driver: Driver, unique_id: str = "") -> dict[str, Obj]:
+    """Mount Pods by name, of one unique id or all."""
+    items = cluster.list("pods", driver.namespace, labels=names.mount_pod_selector(unique_id))
+    return {p["metadata"]["name"]: p for p in items}
+
+
+def facts_of(pods: Mapping[str, Obj]) -> tuple[MountPod, ...]:
+    return tuple(MountPod.from_object(p) for p in pods.values())
+
+
+def decide_image(
+    cluster: Cluster, driver: Driver, config: DriverConfig, volume: Volume, node: Obj | None
+) -> ImageDecision:
+    """Which image the next Mount Pod of a volume on a node would get, and why.
+
+    The driver's default may be baked into its image; only then a CSI node Pod is asked.
+    """
+    found = effective_image(config, volume.claim, node, pv=volume.pv, env=driver.deployment.env, is_ce=volume.is_ce)
+    if found.certain:
+        return found
+    name = node["metadata"]["name"] if node else ""
+    asked = driver.node_pod(name) or next(iter(driver.node_pods))
+    try:
+        answer = cluster.execute(
+            asked["metadata"]["namespace"],
+            asked["metadata"]["name"],
+            ["sh", "-c", "env | grep -E '^JUICEFS_(CE_|EE_)?MOUNT_IMAGE='"],
+            names.PLUGIN_CONTAINER,
+            seconds=5,
+        )
+    except JfsnbError:
+        return found
+    env = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
+    merged = {**env, **driver.deployment.env}
+    return effective_image(config, volume.claim, node, pv=volume.pv, env=merged, is_ce=volume.is_ce)
+
+
+def is_ready(obj: Mapping[str, Any]) -> bool:
+    """Whether condition Ready of a Node or Pod is true."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+
+def can_be_asked(pod: Obj, ready_nodes: Collection[str]) -> bool:
+    """Whether a kubelet answers for this Pod: exec and logs would work."""
+    recorded = (pod["metadata"].get("annotations") or {}).get(names.RECORDED) == "true"
+    return pod["spec"].get("nodeName") in ready_nodes and not recorded
+
+
+def ready_nodes(nodes: Iterable[Obj]) -> frozenset[str]:
+    """Names of the Ready ones."""
+    return frozenset(n["metadata"]["name"] for n in nodes if is_ready(n))

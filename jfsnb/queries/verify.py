@@ -1,0 +1,144 @@
+"""Which client serves this Pod (or everybody who uses this claim), per volume, and is it the one that was asked for?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jfsnb.checks import client as client_checks
+from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.model import CheckResult
+from jfsnb.checks.serving import claim_bound, mount_pod_ready, served_by_one
+from jfsnb.cluster.client import Cluster
+from jfsnb.driver.config.merging import ImageDecision
+from jfsnb.driver.mountpods.mount_pods import MountPod, Pairing, VolumePairing, claims_of, pair
+from jfsnb.driver.names import RECORDED
+from jfsnb.errors import NotInCluster
+from jfsnb.queries import clients
+from jfsnb.queries.finding import Finding
+from jfsnb.queries.inventory import Inventory
+from jfsnb.queries.loaded import rows_of as config_rows
+from jfsnb.queries.model import Row
+from jfsnb.queries.mounts import client_checked, words_of, worst
+
+Obj = dict[str, Any]
+KINDS = {
+    "pod": "pods",
+    "po": "pods",
+    "pvc": "persistentvolumeclaims",
+    "persistentvolumeclaim": "persistentvolumeclaims",
+}
+NOBODY_RUNS_IT = Unreadable("it is only recorded, nobody runs it")
+
+
+def verify(cluster: Cluster, namespace: str, target: str, image: str = "", driver_namespace: str = "") -> Finding:
+    """Which client serves, per volume, and is it the one that the configuration asks for?
+
+    Args:
+        target: a Pod's or a claim's name; ``pod/x`` and ``pvc/x`` say which. A Pod is looked for first.
+        image: expect this image instead of what the configuration says.
+
+    Rows: pod, volume, claim, mount_pod, node, image, image_id, client, client_by, desired_image, next_mount, verdict,
+    reason.
+
+    Raises:
+        NotInCluster: there is neither, or no driver.
+    """
+    pods, claim = _meant(cluster, namespace, target)
+    known = Inventory.of(cluster, driver_namespace)
+    everyone = list(known.mount_pods())
+    rows: list[Row] = []
+    checks: list[CheckResult] = []
+    if claim:
+        pvc = known.claims.get((namespace, claim))
+        pv = known.pvs.get(((pvc or {}).get("spec") or {}).get("volumeName", ""))
+        checks.append(claim_bound(pvc, pv, f"{namespace}/{claim}"))
+    for app in pods:
+        found, judged = _verify_pod(known, app, everyone, image, claim)
+        rows += found
+        checks += judged
+    nodes = {row["node"] for row in rows}
+    here = [one for node, one in known.loaded.items() if node in nodes]
+    return Finding(tuple(rows), tuple(checks), {"configuration in force": config_rows(here)})
+
+
+def _meant(cluster: Cluster, namespace: str, target: str) -> tuple[list[Obj], str]:
+    """The app Pods that are meant, and the claim if one was named."""
+    kind, _, name = target.rpartition("/")
+    plural = KINDS.get(kind, "")
+    if plural in ("", "pods"):
+        pod = cluster.find("pods", namespace, name)
+        if pod is not None:
+            return [pod], ""
+    if plural in ("", "persistentvolumeclaims") and cluster.find("persistentvolumeclaims", namespace, name):
+        pods = cluster.list("pods", namespace)
+        return [p for p in pods if _lives(p) and name in {claim for _, claim in claims_of(p)}], name
+    what = {"pods": "no Pod", "persistentvolumeclaims": "no claim"}.get(plural, "neither a Pod nor a claim")
+    raise NotInCluster(f"there is {what} {namespace}/{name}", "check the name, and the namespace: -n NAMESPACE")
+
+
+def _lives(pod: Obj) -> bool:
+    return (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+
+
+def _verify_pod(
+    known: Inventory, app: Obj, everyone: list[tuple[Obj, MountPod]], image: str, only: str
+) -> tuple[list[Row], list[CheckResult]]:
+    namespace = app["metadata"]["namespace"]
+    claims = [known.claims[namespace, c] for _, c in claims_of(app) if (namespace, c) in known.claims]
+    process = known.driver.deployment.process_mode
+    pairing = pair(app, claims, known.pvs.values(), (pod for _, pod in everyone), process_mode=process)
+    volumes = [v for v in pairing.volumes if only in ("", v.claim)]
+    if not volumes:
+        return [], [served_by_one(pairing, only)]
+    rows, checks = [], []
+    for volume in volumes:
+        row, judged = _verify_volume(known, pairing, volume, everyone, image)
+        rows.append(row)
+        checks += judged
+    return rows, checks
+
+
+def _verify_volume(
+    known: Inventory, pairing: Pairing, volume: VolumePairing, everyone: list[tuple[Obj, MountPod]], image: str
+) -> tuple[Row, list[CheckResult]]:
+    checks = [served_by_one(pairing, volume.claim)]
+    serving = volume.mount_pod
+    runs: str | Unreadable = Unreadable(volume.problem or f"{pairing.mode} mode")
+    desired: ImageDecision | Unreadable = Unreadable("there is no Mount Pod")
+    coming, source = "", ""
+    if serving is not None:
+        desired = known.desired(volume.pv, serving.node, serving.command.is_ce)
+        recorded = serving.annotations.get(RECORDED) == "true"
+        versions = None if recorded else clients.in_mount_pod(known.cluster, serving)
+        source, runs = ("", NOBODY_RUNS_IT) if versions is None else clients.best(versions)
+        checks.append(mount_pod_ready(serving))
+        checks.append(
+            client_checks.spec_image(serving, image) if image else client_checks.desired_image(serving, desired)
+        )
+        checks += client_checked(serving, versions)
+        here = [obj for obj, pod in everyone if _beside(pod, serving)]
+        predicted = known.next_mount(volume.pv, serving.node, here, serving.command.is_ce, exactly=True)
+        coming = predicted.reason if not isinstance(predicted, Unreadable) else words_of(predicted)
+    bad = worst(checks)
+    row = {
+        "pod": pairing.pod,
+        "volume": volume.volume,
+        "claim": volume.claim,
+        "mount_pod": serving.name if serving else "",
+        "node": pairing.node,
+        "image": serving.image if serving else pairing.sidecar_image,
+        "image_id": serving.image_id if serving else "",
+        "client": clients.shown(runs),
+        "client_by": clients.SOURCE_WORDS.get(source, ""),
+        "desired_image": image or (desired.image if isinstance(desired, ImageDecision) else ""),
+        "next_mount": coming,
+        "verdict": str(bad.verdict),
+        "reason": bad.reason,
+    }
+    return row, checks
+
+
+def _beside(pod: MountPod, serving: MountPod) -> bool:
+    """Of the same volume on the same node; no driver would use what nobody runs."""
+    same_place = pod.unique_id == serving.unique_id and pod.node == serving.node
+    return same_place and pod.annotations.get(RECORDED) == serving.annotations.get(RECORDED)

@@ -1,0 +1,174 @@
+"""Step 3: put the image under test into the driver's configuration, and see when it is in force."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict
+from typing import Any
+
+from jfsnb.checks.bystanders import Seen
+from jfsnb.checks.client import another_than_baseline
+from jfsnb.checks.configured import caution, decides_for_image
+from jfsnb.cluster.redact import redact_text
+from jfsnb.driver.config import merging as driver_config
+from jfsnb.driver.config.edit import Edit
+from jfsnb.driver.config.effects import Mount, edit_warnings
+from jfsnb.errors import ConflictError, NotInCluster
+from jfsnb.queries import affected, driver_facts
+from jfsnb.queries.driver_facts import Driver, Volume
+from jfsnb.queries.model import Timeline
+from jfsnb.run import config_map as config
+from jfsnb.run import in_force
+from jfsnb.run.in_force import wait_in_force
+from jfsnb.run.journal import ANNOTATE, CONFIG
+from jfsnb.run.results import Baseline, Patched, PatchPlan
+from jfsnb.run.smoke import prepare
+from jfsnb.run.state import Run, atomic, part
+
+__all__ = ["apply", "plan", "wait_in_force"]
+Obj = dict[str, Any]
+BEFORE, AFTER = "config-before.yaml", "config-after.yaml"
+
+
+@part(PatchPlan)
+def plan(run: Run) -> PatchPlan:
+    """Current and future effective image for the smoke PVC, the smallest edit, and whom it affects. Changes nothing.
+
+    Raises:
+        CheckFailed: the image under test is the one that serves already, or another entry would win.
+        ConfigInvalid: config.yaml cannot be edited safely.
+    """
+    timeline = Timeline()
+    driver, volume, edit = _planned(run, timeline)
+    node = _node(run)
+    with timeline.measure("decide which image wins"):
+        now = driver_facts.decide_image(run.cluster, driver, driver.config(), volume, node)
+        then = driver_facts.decide_image(run.cluster, driver, driver_config.load(edit.after), volume, node)
+    with timeline.measure("preview whom it affects"):
+        reach = affected.reach(run.cluster, driver, edit)
+    warnings = edit_warnings(edit, driver.config_map, Mount(volume.claim, volume.pv, node), reach.everyone)
+    image = run.settings.image
+    checks = [decides_for_image(then, image, volume.claim_name)]
+    if baseline_image := (run.recall(Baseline.PART) or {}).get("mount_image"):
+        checks.insert(0, another_than_baseline(image, baseline_image))
+    if run.settings.keep and warnings:  # an edit that is undone at the end need not survive the next apply
+        checks.append(caution(warnings))
+    return run.require(
+        PatchPlan(
+            config_map=driver.config_name,
+            scope=run.settings.scope,
+            current_image=now.image,
+            current_why=now.provenance,
+            future_image=then.image,
+            future_why=then.provenance,
+            changed=edit.changed,
+            diff=redact_text(edit.diff),
+            affected=reach.claims,
+            affected_pods=reach.pods,
+            warnings=warnings,
+            planned_for=config.checksum(edit.before),
+            checks=tuple(checks),
+            timeline=tuple(timeline.entries),
+        )
+    )
+
+
+def _planned(run: Run, timeline: Timeline) -> tuple[Driver, Volume, Edit]:
+    settings = run.settings
+    driver = driver_facts.find_driver(run.cluster, settings.driver_namespace)
+    if settings.storage_class:  # the plan for a claim that is there changes nothing
+        prepare.make_missing(run, timeline)
+    volume = prepare.bound_volume(run, timeline)
+    edit = config.plan_edit(driver.config_text, settings.scope, volume.claim_name, settings.image, volume.is_ce)
+    return driver, volume, edit
+
+
+def _node(run: Run) -> Obj | None:
+    """The node on which the smoke Pods run, as far as known."""
+    name = (run.recall(Baseline.PART) or {}).get("node")
+    return run.cluster.find("nodes", name=name) if name else None
+
+
+@part(Patched)
+def apply(run: Run) -> Patched:
+    """Patch the ConfigMap, guarded by its resourceVersion; journal and backup come first.
+
+    Raises:
+        ConflictError: somebody else changed it since the plan, or in between.
+    """
+    timeline, settings = Timeline(), run.settings
+    driver, volume, edit = _planned(run, timeline)
+    known = run.recall(PatchPlan.PART)
+    if known and known["planned_for"] != config.checksum(edit.before):
+        raise ConflictError(
+            f"ConfigMap {driver.namespace}/{driver.config_name} was changed by somebody else since the plan",
+            "look at the new plan, and apply that",
+        )
+    meta = driver.config_map["metadata"]
+    backup = run.folder / BEFORE
+    everyone = driver_facts.facts_of(driver_facts.mount_pods(run.cluster, driver))
+    remembered = tuple(asdict(Seen.of(p)) for p in everyone)
+    if not edit.changed:
+        version = meta["resourceVersion"]
+        return run.finish(Patched(config_map=driver.config_name, before=version, after=version, remembered=remembered))
+    for path, text in ((backup, edit.before), (run.folder / AFTER, edit.after)):
+        with atomic(path) as sink:
+            sink.write(redact_text(text))
+    wanted = in_force.nodes_that_matter(run, driver)
+    hurried = _plan_hurry(run, wanted)
+    asked = (settings.scope, volume.claim_name, settings.image, volume.is_ce)
+    note = config.note_of(edit.before, *asked, hurried, settings.namespace)
+    key = config.note_key(run.id)
+    with timeline.measure("server-side dry run"):
+        config.patch(run.cluster, driver.config_map, edit, key, note, dry_run=True)
+    marks = in_force.marks(run.cluster, wanted)
+    run.journal.plan(
+        CONFIG,
+        "configmaps",
+        meta["namespace"],
+        meta["name"],
+        scope=settings.scope,
+        claim=volume.claim_name,
+        image=settings.image,
+        is_ce=volume.is_ce,
+        before_sha256=config.checksum(edit.before),
+        after_sha256=config.checksum(edit.after),
+        backup=str(backup),
+    )
+    run.tell("change", f"patch config.yaml, scope {settings.scope}", f"configmap/{meta['name']}")
+    with timeline.measure("patch the ConfigMap"):
+        patched = config.patch(run.cluster, driver.config_map, edit, key, note)
+    with timeline.measure("annotate CSI node Pods, so that their kubelets sync at once"):
+        _hurry(run, hurried)
+    return run.finish(
+        Patched(
+            config_map=driver.config_name,
+            changed=True,
+            before=meta["resourceVersion"],
+            after=patched["metadata"]["resourceVersion"],
+            backup=str(backup),
+            marks=marks,
+            patched_at=in_force.now(),
+            remembered=remembered,
+            timeline=tuple(timeline.entries),
+        )
+    )
+
+
+def _plan_hurry(run: Run, wanted: dict[str, Obj]) -> list[Obj]:
+    """Write down, before the patch, the annotations that follow it: undone in reverse, they hurry the way back too."""
+    planned = []
+    for pod in wanted.values():
+        meta = pod["metadata"]
+        before = (meta.get("annotations") or {}).get(in_force.UPDATE_TIME)
+        run.journal.plan(ANNOTATE, "pods", meta["namespace"], meta["name"], key=in_force.UPDATE_TIME, before=before)
+        planned.append({"namespace": meta["namespace"], "name": meta["name"], "before": before})
+    return planned
+
+
+def _hurry(run: Run, pods: list[Obj]) -> None:
+    """As the dashboard does after saving the configuration (reference §2.7); without it the wait is only longer."""
+    for pod in pods:
+        patch = {"metadata": {"annotations": {in_force.UPDATE_TIME: in_force.now()}}}
+        with contextlib.suppress(NotInCluster, ConflictError):
+            run.cluster.patch("pods", pod["namespace"], pod["name"], patch)

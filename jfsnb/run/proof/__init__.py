@@ -1,0 +1,1 @@
+"""What proves which client served: references, images, processes, data, and a clean end."""

@@ -1,0 +1,1 @@
+"""What API server, controllers, kubelet and CSI driver share: client, queue, quantities, selectors."""

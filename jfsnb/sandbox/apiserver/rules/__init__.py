@@ -1,0 +1,1 @@
+"""What objects must fulfil."""

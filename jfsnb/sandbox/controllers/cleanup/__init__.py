@@ -1,0 +1,1 @@
+"""What ends objects: owners gone, namespaces ending, time."""

@@ -1,0 +1,1 @@
+"""The CSI controller: volumes made, resized and removed."""

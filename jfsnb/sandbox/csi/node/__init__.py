@@ -1,0 +1,1 @@
+"""The CSI node: publishing volumes and looking after Mount Pods."""

@@ -1,0 +1,95 @@
+"""Unpublishing: from the target back to a Mount Pod that goes when nobody uses it (reference §1.11, §4.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from jfsnb.driver import names
+from jfsnb.driver.mountpods.deletion import delete_at
+from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
+from jfsnb.sandbox.csi.klog import Logger
+from jfsnb.sandbox.csi.node import mounts
+
+log = Logger("juicefs")
+
+
+class Releaser:
+    """Takes references away and deletes Mount Pods without any.
+
+    Args:
+        locks: by hash, shared with the Mounter.
+        wake: asks for a reconciliation of a Mount Pod by name, after so many seconds.
+    """
+
+    def __init__(self, cluster: Cluster, locks: dict[str, asyncio.Lock], wake: Callable[[str, float], None]) -> None:
+        self.cluster, self.locks, self.wake = cluster, locks, wake
+
+    async def unpublish(self, volume_id: str, target: str) -> None:
+        """Unmount the target and drop its reference; both may be gone already."""
+        count = mounts.unmount_all(target)
+        if count:
+            log.info("unmounted", target=target)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(target)
+        pod = await self._holder(volume_id, target)
+        if pod is not None:
+            async with self.locks[pod.settings_hash]:
+                await self.release(pod.name, (target,))
+
+    async def _holder(self, volume_id: str, target: str) -> MountPod | None:
+        """The live Mount Pod on this node that carries the target's reference, whatever its unique id."""
+        known = [mount_pod_of(p) for p in self.cluster.mount_pods.store.values() if self.cluster.is_ours(p)]
+        holders = [p for p in known if any(r.target == target for r in p.references) and not p.deleting]
+        if not holders:  # the watch may lag behind a publication of a moment ago
+            fresh = [mount_pod_of(p) for p in await self.cluster.mount_pods_here(volume_id)]
+            holders = [p for p in fresh if any(r.target == target for r in p.references) and not p.deleting]
+        return holders[0] if holders else None
+
+    async def release(self, name: str, targets: tuple[str, ...]) -> None:
+        """Drop references, then delete the Mount Pod if none is left. The caller holds the lock of its hash."""
+        await self.retire(mount_pod_of(await self.cluster.drop_references(name, targets)))
+
+    async def retire(self, pod: MountPod) -> bool:
+        """Delete a Mount Pod that nobody uses, now or after its delay; True when it was deleted now (§1.11)."""
+        if pod.references or pod.deleting:
+            return False
+        now = datetime.now(UTC)
+        moment = delete_at(pod, now)
+        if moment is not None and moment > now:
+            if names.DELETE_AT not in pod.annotations:
+                stamp = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+                await self.cluster.annotate(pod.name, {names.DELETE_AT: stamp})
+            self.wake(pod.name, (moment - now).total_seconds())
+            return False
+        log.info("There are no refs in pod annotation, delete it", podName=pod.name)
+        await unmount_path(pod.command.mount_path)
+        await self.cluster.delete_mount_pod(pod.name)
+        return True
+
+    def reconcile_soon(self, volume_id: str) -> None:
+        """A volume of this id looked broken: look after its Mount Pods now (§4.4)."""
+        for pod in map(mount_pod_of, list(self.cluster.mount_pods.store.values())):
+            if pod.unique_id == volume_id and pod.node == self.cluster.node:
+                self.wake(pod.name, 0)
+
+
+async def unmount_path(path: str) -> None:
+    """``umount -l`` of a mount path, as often as something is mounted there; what cannot be unmounted is left."""
+    if not path:
+        return
+    try:
+        await mounts.away_from_loop(lambda: mounts.unmount_all(path), 5)
+    except (OSError, TimeoutError) as error:
+        log.error(error, "umount mount path error", path=path)
+
+
+def remove_directory(path: str) -> None:
+    """Remove an unmounted mount path; never what is in it."""
+    if path and not mounts.mounts_at(path):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)

@@ -1,0 +1,1 @@
+"""Images: what a tag names, and the clients behind it."""

@@ -1,0 +1,1 @@
+"""One container of a Pod, from its spec to its end."""

@@ -1,0 +1,1 @@
+"""Containers as processes in namespaces of their own."""

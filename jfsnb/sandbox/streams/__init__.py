@@ -1,0 +1,1 @@
+"""Streams of kubectl exec, attach and port-forward."""
