@@ -26,9 +26,9 @@ AREAS = {
 
 def page() -> str:
     """The page as Markdown, with every module that registers codes loaded."""
-    for module in pkgutil.iter_modules(jfsnb.checks.__path__):
-        if module.name != "page":
-            importlib.import_module(f"jfsnb.checks.{module.name}")
+    for module in pkgutil.walk_packages(jfsnb.checks.__path__, "jfsnb.checks."):
+        if module.name != "jfsnb.checks.page":
+            importlib.import_module(module.name)
     lines = [
         "# Check codes",
         "",

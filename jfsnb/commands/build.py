@@ -15,9 +15,9 @@ from jfsnb.builder.recipe import BUILD_BASE, Recipe
 from jfsnb.checks.building import megabytes
 from jfsnb.checks.model import Verdict, overall
 from jfsnb.commands.answers import exit_code, print_checks, say, text_table
-from jfsnb.commands.engines import deliverer, engines
 from jfsnb.driver.images import ImageReference
 from jfsnb.errors import UsageError
+from jfsnb.notebook.engines import deliverer, engines
 from jfsnb.run import building
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from jfsnb.builder.plan import BuildPlan
 from jfsnb.builder.recipe import BUILD_BASE, TWO_STAGE, Recipe
-from jfsnb.commands import engines
+from jfsnb.notebook import engines
 from jfsnb.run import build as steps
 from jfsnb.run.state import Run
 

@@ -37,8 +37,8 @@ def test_every_sentence_keeps_its_places(into):
 
 @each_language
 def test_titles_and_next_actions_of_all_checks_are_there(into):
-    for module in pkgutil.iter_modules(checks.__path__):
-        importlib.import_module(f"jfsnb.checks.{module.name}")
+    for module in pkgutil.walk_packages(checks.__path__, "jfsnb.checks."):
+        importlib.import_module(module.name)
     assert len(REGISTER) > 50
     wanted = {text for code in REGISTER.values() for text in (code.title, code.fix)}
     assert missing(wanted, into) == []
@@ -72,7 +72,7 @@ def test_what_the_pages_say_is_there(into):
 
 @each_language
 def test_reasons_that_checks_give_are_there(into):
-    said = {text for path in (PACKAGE / "checks").glob("*.py") for text in reasons_in(path)}
+    said = {text for path in (PACKAGE / "checks").rglob("*.py") for text in reasons_in(path)}
     assert len(said) > 100
     assert missing(said, into) == []
 

@@ -14,8 +14,8 @@ from jfsnb.builder.dockerfile import Instruction, expand, json_form
 from jfsnb.builder.ignore import Ignore, walk
 from jfsnb.errors import UsageError
 from jfsnb.sandbox.images.images import PATH
+from jfsnb.sandbox.images.paths import resolve
 from jfsnb.sandbox.runtime.noderoot import USERLAND
-from jfsnb.sandbox.runtime.rootfs import resolve
 
 
 @dataclass

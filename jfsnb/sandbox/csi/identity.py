@@ -7,7 +7,7 @@ from typing import Any
 
 from jfsnb.driver import names
 from jfsnb.sandbox.csi.klog import Logger
-from jfsnb.sandbox.csi.proto import messages as proto
+from jfsnb.sandbox.proto import messages as proto
 
 log = Logger("driver")
 VERSION = "v0.32.4"

@@ -18,8 +18,8 @@ from jfsnb.driver import names
 from jfsnb.errors import ConfigInvalid
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node.config_file import ConfigFile
-from jfsnb.sandbox.csi.proto import messages as proto
 from jfsnb.sandbox.csi.trace import traced
+from jfsnb.sandbox.proto import messages as proto
 
 log = Logger("main")
 

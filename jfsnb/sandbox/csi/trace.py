@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from jfsnb.driver.trace.csi_trace import TRACE_KEY
 from jfsnb.sandbox.csi.klog import Logger
-from jfsnb.sandbox.csi.proto.messages import CsiError, Method, code_name, secret_free
+from jfsnb.sandbox.proto.messages import CsiError, Method, code_name, secret_free
 
 log = Logger("driver")
 QUIET = ("/csi.v1.Identity/Probe",)

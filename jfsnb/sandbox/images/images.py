@@ -20,7 +20,7 @@ from jfsnb.builder.archive import ImageArchive
 from jfsnb.errors import JfsnbError, SandboxError, UsageError
 from jfsnb.sandbox.images.catalogue import CATALOGUE, CSI_DRIVER_IMAGE, HOST_IMAGES, MOUNT_REPOSITORY, WHEELS
 from jfsnb.sandbox.images.clients import Client, cache_directory, fetch_clients, find_client, keep_client
-from jfsnb.sandbox.runtime.rootfs import resolve
+from jfsnb.sandbox.images.paths import resolve
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CLIENT_TARGET, MOUNT_TARGET = "/usr/local/bin/juicefs", "/bin/mount.juicefs"

@@ -20,9 +20,9 @@ import grpc
 
 from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, Obj
 from jfsnb.sandbox.apimachinery.news import News
-from jfsnb.sandbox.csi.proto import messages as proto
 from jfsnb.sandbox.kubelet.volumes.content import VolumeError
 from jfsnb.sandbox.kubelet.volumes.paths import KUBELET, outside
+from jfsnb.sandbox.proto import messages as proto
 from jfsnb.sandbox.runtime.inotify import changes
 
 REGISTRY = f"{KUBELET}/plugins_registry"

@@ -16,12 +16,12 @@ from aiohttp import web
 
 from jfsnb.sandbox.apimachinery.client import ApiError
 from jfsnb.sandbox.kubelet.containers.containers import Container
+from jfsnb.sandbox.kubelet.remote_command import run_attach, run_exec
 from jfsnb.sandbox.kubelet.volumes.stats import summary
 from jfsnb.sandbox.pki import issue
 from jfsnb.sandbox.runtime.logs import ContainerLog, LogOptions, read
 from jfsnb.sandbox.streams.channels import Channels
 from jfsnb.sandbox.streams.port_forward import run_port_forward
-from jfsnb.sandbox.streams.remote_command import run_attach, run_exec
 from jfsnb.sandbox.streams.spdy_forward import PROTOCOL, SpdyForward
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import os
 import stat
 from typing import Any
 
+from jfsnb.sandbox.images.paths import resolve
 from jfsnb.sandbox.runtime import linux, noderoot
 
 PROPAGATION = {"None": linux.MS_PRIVATE, "HostToContainer": linux.MS_SLAVE, "Bidirectional": linux.MS_SHARED}
@@ -16,7 +17,6 @@ HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 #: Where a shadowed directory's own content stays reachable (see ``shadow``).
 ORIGINAL = ".host"
 DIRECTORIES = ("proc", "sys", "dev", "tmp", "etc", "run", "root", "home", "mnt", "srv", "media", "boot")
-LINKS = 40
 
 Spec = dict[str, Any]
 
@@ -143,30 +143,6 @@ def seen_in_node(path: str) -> str:
     """Where a node sees a path of the machine."""
     in_userland = path.split("/")[1] in noderoot.USERLAND
     return path if in_userland else noderoot.HOST + path
-
-
-def resolve(root: str, path: str) -> str:
-    """A container's path as seen from outside, with links followed as if ``root`` were /.
-
-    Own code: openat2(RESOLVE_IN_ROOT) is not in the standard library, and the last parts may not exist yet.
-    """
-    waiting = [part for part in path.split("/") if part]
-    done: list[str] = []
-    for _ in range(LINKS * 10):
-        if not waiting:
-            return "/".join([root, *done])
-        part = waiting.pop(0)
-        if part == "..":
-            done = done[:-1]
-            continue
-        here = "/".join([root, *done, part])
-        if part == "." or not os.path.islink(here):
-            done += [] if part == "." else [part]
-            continue
-        points_to = os.readlink(here)
-        done = [] if points_to.startswith("/") else done
-        waiting = [p for p in points_to.split("/") if p] + waiting
-    raise OSError(40, "Too many levels of symbolic links", path)
 
 
 def make_mount_point(target: str, directory: bool) -> None:

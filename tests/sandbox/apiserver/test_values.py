@@ -7,9 +7,9 @@ import zlib
 import pytest
 
 from jfsnb.sandbox.apimachinery.quantity import canonical
-from jfsnb.sandbox.apimachinery.selectors import parse_labels
 from jfsnb.sandbox.apiserver.http import spdy
 from jfsnb.sandbox.apiserver.patching.patch import strategic_merge
+from jfsnb.sandbox.apiserver.rules.selectors import parse_labels
 from jfsnb.sandbox.apiserver.rules.status import Failure
 from jfsnb.sandbox.apiserver.schema.resources import schema_of
 from jfsnb.sandbox.apiserver.tables.ages import duration

@@ -5,7 +5,7 @@ import asyncio
 import grpc
 import pytest
 
-from jfsnb.sandbox.csi.proto import messages as proto
+from jfsnb.sandbox.proto import messages as proto
 
 
 def test_fields_have_the_numbers_of_the_specification():

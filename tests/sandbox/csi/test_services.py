@@ -8,8 +8,8 @@ import pytest
 from jfsnb.sandbox.csi.controller.controller_service import ControllerService
 from jfsnb.sandbox.csi.identity import IdentityService, RegistrationService
 from jfsnb.sandbox.csi.node.node_service import NodeService
-from jfsnb.sandbox.csi.proto import messages as proto
 from jfsnb.sandbox.csi.server import listen
+from jfsnb.sandbox.proto import messages as proto
 
 MOUNT = {"mount": {"fs_type": "juicefs"}, "access_mode": {"mode": "MULTI_NODE_MULTI_WRITER"}}
 BLOCK = {"block": {}, "access_mode": {"mode": "SINGLE_NODE_WRITER"}}

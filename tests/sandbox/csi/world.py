@@ -266,7 +266,7 @@ class World:
         """Call the node's driver through its own socket; returns the response as text, or the error."""
         fields = {"volume_id": "songlin-test-pv", **fields}
         program = (
-            "import asyncio; from jfsnb.sandbox.csi import proto\n"
+            "import asyncio; from jfsnb.sandbox.proto import messages as proto\n"
             "async def main():\n"
             "    async with proto.unix_channel('/csi/csi.sock', caller='tests') as channel:\n"
             f"        request = proto.{method}Request(**{fields!r})\n"

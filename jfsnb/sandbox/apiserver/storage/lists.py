@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from jfsnb.sandbox.apimachinery.selectors import Match, Selectable, matcher
 from jfsnb.sandbox.apiserver.http.request import Target, integer
+from jfsnb.sandbox.apiserver.rules.selectors import Match, Selectable, matcher
 from jfsnb.sandbox.apiserver.rules.status import Cause, Failure, bad_request, expired, invalid
 from jfsnb.sandbox.apiserver.storage.store import Entry, Store
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from jfsnb.sandbox.apimachinery.selectors import selectable
+from jfsnb.sandbox.apiserver.rules.selectors import selectable
 from jfsnb.sandbox.apiserver.rules.status import expired
 
 Obj = dict[str, Any]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from jfsnb.sandbox.apimachinery import clock
-from jfsnb.sandbox.apimachinery.selectors import matches_selector
 from jfsnb.sandbox.apiserver.http.request import Options, Target
 from jfsnb.sandbox.apiserver.http.tokens import ISSUER, TokenSigner
+from jfsnb.sandbox.apiserver.rules.selectors import matches_selector
 from jfsnb.sandbox.apiserver.rules.status import Cause, Failure, bad_request, conflict, invalid
 from jfsnb.sandbox.apiserver.schema.resources import find
 from jfsnb.sandbox.apiserver.storage.registry import DeleteOptions, Registry

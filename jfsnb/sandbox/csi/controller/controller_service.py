@@ -18,10 +18,10 @@ from jfsnb.sandbox.csi.controller.volumes import Volumes
 from jfsnb.sandbox.csi.juicefs import ClientError
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node.node_service import required
-from jfsnb.sandbox.csi.proto import messages as proto
-from jfsnb.sandbox.csi.proto.messages import CsiError
 from jfsnb.sandbox.csi.rules.capabilities import Mode, are_supported
 from jfsnb.sandbox.csi.rules.settings import SettingsError
+from jfsnb.sandbox.proto import messages as proto
+from jfsnb.sandbox.proto.messages import CsiError
 
 log = Logger("controller")
 Code = grpc.StatusCode

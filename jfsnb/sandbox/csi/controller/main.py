@@ -17,9 +17,9 @@ from jfsnb.sandbox.csi.controller.volumes import Volumes
 from jfsnb.sandbox.csi.identity import VERSION, IdentityService
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node.config_file import ConfigFile
-from jfsnb.sandbox.csi.proto import messages as proto
 from jfsnb.sandbox.csi.rules.settings import Host
 from jfsnb.sandbox.csi.server import listen, load_config, options, until_stopped
+from jfsnb.sandbox.proto import messages as proto
 
 log = Logger("main")
 

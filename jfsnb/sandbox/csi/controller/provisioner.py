@@ -21,7 +21,6 @@ from jfsnb.sandbox.csi.controller.quota import QUOTA_SET, can_create
 from jfsnb.sandbox.csi.controller.volumes import Volumes
 from jfsnb.sandbox.csi.juicefs import ClientError
 from jfsnb.sandbox.csi.klog import Logger
-from jfsnb.sandbox.csi.proto import messages as proto
 from jfsnb.sandbox.csi.rules.provisioned_volume import (
     EXPAND,
     FINALIZER,
@@ -35,6 +34,7 @@ from jfsnb.sandbox.csi.rules.provisioned_volume import (
     volume_of,
 )
 from jfsnb.sandbox.csi.rules.settings import SettingsError
+from jfsnb.sandbox.proto import messages as proto
 
 log = Logger("provisioner")
 Work = Callable[[tuple[str, str]], Awaitable[None]]

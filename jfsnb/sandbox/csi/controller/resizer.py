@@ -12,8 +12,8 @@ from jfsnb.sandbox.apimachinery.client import ApiError, EventRecorder, Informer,
 from jfsnb.sandbox.apimachinery.wakeups import Wakeups
 from jfsnb.sandbox.csi.cluster import Cluster
 from jfsnb.sandbox.csi.klog import Logger
-from jfsnb.sandbox.csi.proto import messages as proto
 from jfsnb.sandbox.csi.rules.provisioned_volume import requested_bytes
+from jfsnb.sandbox.proto import messages as proto
 
 log = Logger("resizer")
 RETRY_SECONDS = 5

@@ -11,7 +11,7 @@ import grpc
 
 from jfsnb.sandbox.csi.controller import directories
 from jfsnb.sandbox.csi.controller.directories import FileSystemFailed
-from jfsnb.sandbox.csi.proto.messages import CsiError
+from jfsnb.sandbox.proto.messages import CsiError
 
 Code = grpc.StatusCode
 

@@ -14,10 +14,10 @@ from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node import mounts
 from jfsnb.sandbox.csi.node.mounter import Mounter, MountFailed, Publication
 from jfsnb.sandbox.csi.node.releaser import Releaser
-from jfsnb.sandbox.csi.proto import messages as proto
-from jfsnb.sandbox.csi.proto.messages import CsiError
 from jfsnb.sandbox.csi.rules.capabilities import check_capability, is_reader
 from jfsnb.sandbox.csi.rules.settings import SettingsError
+from jfsnb.sandbox.proto import messages as proto
+from jfsnb.sandbox.proto.messages import CsiError
 
 log = Logger("node")
 Code = grpc.StatusCode

@@ -7,8 +7,8 @@ from typing import Any
 
 import grpc
 
-from jfsnb.sandbox.csi.proto import messages as proto
-from jfsnb.sandbox.csi.proto.messages import CsiError
+from jfsnb.sandbox.proto import messages as proto
+from jfsnb.sandbox.proto.messages import CsiError
 
 Mode = proto.VolumeCapability.AccessMode
 MODES = (Mode.SINGLE_NODE_WRITER, Mode.MULTI_NODE_MULTI_WRITER, Mode.MULTI_NODE_READER_ONLY)

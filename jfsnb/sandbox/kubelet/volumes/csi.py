@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from jfsnb.sandbox.apimachinery.client import ApiError, Obj
-from jfsnb.sandbox.csi.proto import messages as proto
 from jfsnb.sandbox.kubelet.volumes.content import VolumeError
 from jfsnb.sandbox.kubelet.volumes.paths import outside, volume_directory
+from jfsnb.sandbox.proto import messages as proto
 
 if TYPE_CHECKING:
     from jfsnb.sandbox.kubelet.context import NodeContext

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import grpc
 
 from jfsnb.sandbox.apimachinery.client import Obj
-from jfsnb.sandbox.csi.proto import messages as proto
 from jfsnb.sandbox.kubelet.status import stamp
 from jfsnb.sandbox.kubelet.volumes.content import VolumeError
+from jfsnb.sandbox.proto import messages as proto
 
 if TYPE_CHECKING:
     from jfsnb.sandbox.kubelet.pod_worker import PodWorker

@@ -2,7 +2,7 @@
 
 Own code, because no installable package carries CSI's messages: they are built here from the tables in fields.py.
 
-    from jfsnb.sandbox.csi.proto import messages as proto
+    from jfsnb.sandbox.proto import messages as proto
     request = proto.NodePublishVolumeRequest(volume_id="pv-1", target_path="/...")   # any message of csi.v1
     info = proto.registration.PluginInfo(type="CSIPlugin", name="csi.juicefs.com")
     node = proto.stub(channel, "csi.v1.Node")
@@ -27,7 +27,7 @@ from google.protobuf import (
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from jfsnb.sandbox.csi.proto import fields
+from jfsnb.sandbox.proto import fields
 
 STRIPPED, TOKENS = "***stripped***", "csi.storage.k8s.io/serviceAccount.tokens"
 Field = descriptor_pb2.FieldDescriptorProto
