@@ -1,0 +1,130 @@
+"""Plain data as a Go struct holds it and as Go's JSON encoder writes it (reference/csi-driver.md §3.1).
+
+Fields come in the order of the Go type, those that are missing have their zero value, ``omitempty`` leaves empty ones
+out, and what the type does not know is dropped. ``types.txt`` has the types.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jfsnb.driver.settings import quantity
+
+#: Structs that are written as one value: they have no fields here, and ``omitempty`` does not leave them out.
+_ZERO = {"string": "", "bool": False, "int32": 0, "int64": 0, "Quantity": "0", "IntOrString": 0, "Time": None}
+_NEVER_EMPTY = ("Quantity", "IntOrString", "Time")
+_ALIASES = {"UID": "string"}
+_ESCAPED = "&<>\u2028\u2029"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a Go struct.
+
+    Args:
+        name: in JSON. kind: its Go type, e.g. ``[]Volume``, ``*int64``, ``map[string]string``.
+        omitempty: left out when it is empty.
+        embedded: Go names of the embedded structs that it comes from, outermost first.
+    """
+
+    name: str
+    kind: str
+    omitempty: bool
+    embedded: tuple[str, ...] = ()
+
+
+def shape(value: Any, kind: str) -> Any:
+    """A value as Go's JSON encoder writes one of type ``kind`` that was decoded from it.
+
+    Args:
+        value: plain data that fits the type. kind: as in ``types.txt``.
+    """
+    kind = resolved(kind)
+    if kind.startswith("*"):
+        return None if value is None else shape(value, kind[1:])
+    if kind.startswith("[]"):
+        return None if value is None else [shape(item, kind[2:]) for item in value]
+    if kind.startswith("map["):
+        inner = kind.partition("]")[2]
+        return None if value is None else {key: shape(value[key], inner) for key in sorted(value)}
+    if kind in _ZERO:
+        return _ZERO[kind] if value is None else quantity.canonical(str(value).strip()) if kind == "Quantity" else value
+    return _struct(value or {}, kind)
+
+
+def _struct(value: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    given = by_field(value, kind)
+    shaped = ((f, shape(given.get(f.name), f.kind)) for f in fields(kind).values())
+    return {f.name: v for f, v in shaped if not (f.omitempty and _is_empty(v, f.kind))}
+
+
+def by_field(value: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """A JSON object by the fields that Go decodes it into: case does not count, the last one wins."""
+    known = fields(kind)
+    if all(key in known for key in value):
+        return dict(value)
+    folded = {name.lower(): name for name in known}
+    found = ((key if key in known else folded.get(key.lower(), ""), item) for key, item in value.items())
+    return {name: item for name, item in found if name}
+
+
+def _is_empty(value: Any, kind: str) -> bool:
+    kind = resolved(kind)
+    if kind.startswith("*"):
+        return value is None
+    return not value and kind not in _NEVER_EMPTY and not _is_struct(kind)
+
+
+def _is_struct(kind: str) -> bool:
+    return kind in _table()[0]
+
+
+def resolved(kind: str) -> str:
+    """A type by its own name, where ``kind`` is another name for it."""
+    aliases = _table()[1]
+    while kind in aliases:
+        kind = aliases[kind]
+    return kind
+
+
+def dumps(value: Any) -> str:
+    """JSON as Go writes it: compact, with ``&``, ``<``, ``>`` and two line separators escaped."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    for char in _ESCAPED:
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+@cache
+def fields(kind: str) -> Mapping[str, Field]:
+    """The fields of a struct by their names in JSON, in Go's order."""
+    return {field.name: field for field in _fields(kind, ())}
+
+
+def _fields(kind: str, embedded: tuple[str, ...]) -> Iterator[Field]:
+    for item in _table()[0][kind]:
+        if item.startswith("+"):
+            yield from _fields(item[1:], (*embedded, item[1:]))
+        else:
+            name, _, field_kind = item.partition(":")
+            yield Field(name, field_kind.removesuffix("?"), field_kind.endswith("?"), embedded)
+
+
+@cache
+def _table() -> tuple[Mapping[str, tuple[str, ...]], Mapping[str, str]]:
+    """(structs with their items, aliases)."""
+    structs, aliases = {}, dict(_ALIASES)
+    for line in (Path(__file__).parent / "types.txt").read_text(encoding="utf-8").splitlines():
+        words = line.split()
+        if not words or words[0] == "#":
+            continue
+        if len(words) == 3 and words[1] == "=":
+            aliases[words[0]] = words[2]
+        else:
+            structs[words[0]] = tuple(words[1:])
+    return structs, aliases
