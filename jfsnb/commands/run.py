@@ -156,7 +156,7 @@ def _check_baseline(baseline: str, sandbox: str) -> None:
     if not sandbox:
         raise UsageError("--baseline is for the sandbox", "on a cluster the baseline is what its configuration names")
     from jfsnb.sandbox import lifecycle
-    from jfsnb.sandbox.images.images import full_name
+    from jfsnb.sandbox.images.image import full_name
 
     running = lifecycle.find(sandbox)
     if running is not None and running.baseline != full_name(baseline):

@@ -186,7 +186,7 @@ def _editions_of(image: str) -> tuple[bool, ...]:
 
 @dataclass(frozen=True)
 class ClientVersion:
-    """What a client says of itself: ``0.14.2 (2021-06-04T07:18:24Z 5e26ba3)``, ``1.3.0+2025-07-03.30190ca``."""
+    """What a client says of itself: ``5.1.2 (2024-08-09T07:18:24Z 5e26ba3)``, ``1.3.0+2025-07-03.30190ca``."""
 
     number: str
     commit: str = ""

@@ -101,9 +101,9 @@ def up(
     for part in ("log", "credentials", "store/meta", "store/objects", "nodes", "images"):
         (state / part).mkdir(mode=0o700, parents=True)
     try:
-        _fetch_clients(tier)
         if baseline:
             _choose_baseline(state, baseline)
+        _fetch_clients(state, tier)
     except BaseException:
         shutil.rmtree(state, ignore_errors=True)
         raise
@@ -111,32 +111,40 @@ def up(
 
 
 def _choose_baseline(state: Path, tag: str) -> None:
-    from jfsnb.sandbox.images.images import ImageNotFound, ImageStore, full_name
+    from jfsnb.sandbox.images.image import ImageNotFound, full_name
+    from jfsnb.sandbox.images.images import ImageStore
+    from jfsnb.sandbox.images.progress import on_stderr
 
     store = ImageStore(state)
     try:
-        image = store.find(full_name(tag))
+        image = store.pull(full_name(tag), on_stderr)
     except ImageNotFound as error:
         raise UsageError(
-            f"there is no image {full_name(tag)}",
-            "jfsnb sandbox images list shows them; add one: jfsnb sandbox images add TAG --client PATH",
+            f"there is no image {full_name(tag)}: {error.what}",
+            error.next_step
+            or "jfsnb sandbox images list shows them; add one: jfsnb sandbox images add TAG --client PATH",
         ) from error
     if not image.client_version:
         raise UsageError(f"{image.reference} has no client in it", "the baseline serves volumes; choose a client image")
     store.baseline = image.reference
 
 
-def _fetch_clients(tier: str | None) -> None:
-    """Once on each machine: the clients that the sandbox's images carry. Without any, the sandbox has a lower tier."""
-    from jfsnb.sandbox.images.clients import fetch_clients, missing_clients
+def _fetch_clients(state: Path, tier: str | None) -> None:
+    """Once on each machine: the clients of a run, baseline and tested. Without any, the sandbox has a lower tier."""
+    from jfsnb.sandbox.images.catalogue import CATALOGUE
+    from jfsnb.sandbox.images.images import ImageStore
+    from jfsnb.sandbox.images.progress import on_stderr
+    from jfsnb.sandbox.images.wheels import fetch_clients, missing_clients
 
-    if not missing_clients():
+    store = ImageStore(state)
+    missing = missing_clients(CATALOGUE[n] for n in (store.baseline, store.wanted()) if n in CATALOGUE)
+    if not missing:
         return
     trial = [sys.executable, "-m", "jfsnb.sandbox.runtime.tier", *([tier] if tier else [])]  # it forks: not in a kernel
     if subprocess.run(trial, capture_output=True, text=True, cwd="/").stdout.strip() != "full":
         return
     try:
-        fetch_clients(lambda line: print(line, file=sys.stderr))
+        fetch_clients(missing, on_stderr)
     except SandboxError as error:
         print(error, file=sys.stderr)
 

@@ -264,7 +264,7 @@ def running_client(levels: Sequence[Mapping[str, Any]]) -> str:
 
 
 def short_version(version: str) -> str:
-    """``0.14.2 (2021-09-05 03f36d6)`` without its date."""
+    """``1.3.0 (2025-07-03 30190ca)`` without its date."""
     return re.sub(r"\(\S+ (\w{7,})\)", r"(\1)", version)
 
 

@@ -14,8 +14,10 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from jfsnb.sandbox.images.clients import fetch_clients
+from jfsnb.sandbox.images.catalogue import BASELINE, CATALOGUE, TESTED
 from jfsnb.sandbox.images.images import ImageStore
+from jfsnb.sandbox.images.progress import on_stderr
+from jfsnb.sandbox.images.wheels import fetch_clients
 from jfsnb.sandbox.runtime.runtime import BindMount, ContainerSpec, Runtime
 from jfsnb.sandbox.runtime.tier import detect
 
@@ -39,7 +41,7 @@ async def main(rounds: int) -> None:
         try:
             await _containers(runtime, ImageStore(Path(directory)), rounds)
             if tier.name == "full":
-                fetch_clients(print)
+                fetch_clients([CATALOGUE[BASELINE], CATALOGUE[TESTED]], on_stderr)
                 await _mount_pods(runtime, ImageStore(Path(directory)), rounds)
         finally:
             begun = time.perf_counter()
@@ -96,10 +98,9 @@ async def _mount_pods(runtime: Runtime, images: ImageStore, rounds: int) -> None
         await runtime.unmount(f"/var/lib/juicefs/volume/{name}", lazy=True)
         return took
 
-    catalogue = [name for name in images.references() if "mount:ce-v0.14" in name]
-    spec = ContainerSpec("f", "f", images.find(catalogue[0]), ("sh", "-c", FORMAT), {}, mounts=mounts)
+    spec = ContainerSpec("f", "f", images.find(BASELINE), ("sh", "-c", FORMAT), {}, mounts=mounts)
     await (await runtime.run(spec, lambda stream, data: None)).exited
-    for image in catalogue:
+    for image in (BASELINE, TESTED):
         await measure(
             f"mount in the node, {image.rpartition(':')[2]}", min(rounds, 10), functools.partial(mounted, image)
         )

@@ -53,7 +53,7 @@ def healthy(**changes):
         "csi_files": {live["metadata"]["name"]: config_map["data"]["config.yaml"]},
         "csi_logs": {live["metadata"]["name"]: ['I1 "juicefs volume mounted" volumeId="x"']},
         "mount_logs": {mounts[0]["metadata"]["name"]: ["<INFO>: OK, myjfs is ready at /jfs/x"]},
-        "versions": {m["metadata"]["name"]: "0.14.2 (2021-06-04T07:18:24Z 5e26ba3)" for m in mounts},
+        "versions": {m["metadata"]["name"]: "1.3.0+2025-07-03.30190ca" for m in mounts},
     }
     return Snapshot(**{**facts, **changes})
 

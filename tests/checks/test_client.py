@@ -10,7 +10,7 @@ from jfsnb.driver.config.merging import effective_image, load
 
 IMAGE = "a/b:ce-v1.3.0"
 GONE = Unreadable("not allowed")
-OLD, NEW = "0.14.2 (2021-06-04T07:18:24Z 5e26ba3)", "0.14.2 (2021-06-21T07:18:24Z 03f36d6)"
+OLD, NEW = "1.2.0 (2024-06-18T07:18:24Z 5e26ba3)", "1.2.0 (2024-06-21T07:18:24Z 03f36d6)"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_image_id(pod, expected, baseline, verdict):
         ({".config": NEW, "session": OLD}, NEW, Verdict.FAIL),
         ({"on disk": NEW}, NEW, Verdict.ERROR),  # only the disk was looked at
         ({".config": NEW}, None, Verdict.WARN),
-        ({".config": "0.14.2"}, NEW, Verdict.WARN),
+        ({".config": "1.2.0"}, NEW, Verdict.WARN),
         ({".config": NEW}, GONE, Verdict.ERROR),
         ({".config": GONE}, NEW, Verdict.ERROR),
         ({".config": GONE, "on disk": NEW}, NEW, Verdict.ERROR),

@@ -71,7 +71,7 @@ def test_tags_that_name_one_thing(tag):
         ("juicedata/mount:ce-nightly", True),
         ("juicedata/mount:ee-5.0.0-nightly", True),
         ("reg:5000/mount", True),
-        ("reg:5000/mount:ce-v0.14.2-5e26ba3", False),
+        ("reg:5000/mount:ce-v1.1.0-5e26ba3", False),
         (f"juicedata/mount:ce-v1.1.0@{DIGEST}", False),
         ("xxx/mount:mine", True),
     ],
@@ -88,8 +88,8 @@ def test_fuse_passing_can_be_switched_off():
 @pytest.mark.parametrize(
     "text,version",
     [
-        ("0.14.2 (2021-06-04T07:18:24Z 5e26ba3)", ClientVersion("0.14.2", "5e26ba3", "2021-06-04T07:18:24Z")),
-        ("juicefs version 0.14.2 (2021-06-04 5e26ba3)", ClientVersion("0.14.2", "5e26ba3", "2021-06-04")),
+        ("5.1.2 (2024-08-09T07:18:24Z 5e26ba3)", ClientVersion("5.1.2", "5e26ba3", "2024-08-09T07:18:24Z")),
+        ("juicefs version 5.1.2 (2024-08-09 5e26ba3)", ClientVersion("5.1.2", "5e26ba3", "2024-08-09")),
         ("juicefs version 1.3.0+2025-07-03.30190ca", ClientVersion("1.3.0", "30190ca", "2025-07-03")),
         ("juicefs version 1.3.0-rc1+2025-06-01.abcdef0", ClientVersion("1.3.0-rc1", "abcdef0", "2025-06-01")),
         ("1.2.3", ClientVersion("1.2.3")),
@@ -105,13 +105,13 @@ def test_no_version():
 
 
 def test_builds_of_one_number_are_told_apart_by_commit():
-    one = ClientVersion("0.14.2", "5e26ba3")
-    assert one.same_as(ClientVersion("0.14.2", "5e26ba3f00"))
-    assert not one.same_as(ClientVersion("0.14.2", "03f36d6"))
-    assert not one.same_as(ClientVersion("0.14.1", "5e26ba3"))
+    one = ClientVersion("1.3.0", "5e26ba3")
+    assert one.same_as(ClientVersion("1.3.0", "5e26ba3f00"))
+    assert not one.same_as(ClientVersion("1.3.0", "03f36d6"))
+    assert not one.same_as(ClientVersion("1.3.1", "5e26ba3"))
 
 
-@pytest.mark.parametrize("image,number,lies", [("a:ce-v1.3.0", "0.14.2", True), ("a:ce-v0.14.2-x", "0.14.2", False)])
+@pytest.mark.parametrize("image,number,lies", [("a:ce-v1.3.0", "1.2.0", True), ("a:ce-v1.2.0-x", "1.2.0", False)])
 def test_a_tag_that_claims_another_version(image, number, lies):
     assert images.tag_contradicts(image, ClientVersion(number)) is lies
 

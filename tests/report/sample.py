@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 NODE = "svr28176de740"
-OLD, NEW = "juicedata/mount:ce-v0.14.2-5e26ba3", "juicedata/mount:ce-v0.14.2-03f36d6"
+OLD, NEW = "juicedata/mount:ce-v1.3.0", "juicedata/mount:ce-v1.4.2"
 OLD_POD, NEW_POD = f"juicefs-{NODE}-songlin-test-pv-yorllp", f"juicefs-{NODE}-songlin-test-pv-wslvif"
 TIME = "2026-11-25T01:00:{:06.3f}+00:00"
 MOMENTS = [
@@ -176,7 +176,7 @@ def parts() -> list[dict[str, Any]]:
             image_id="sha256:1",
             digest="",
             client_sha256="2",
-            client_version="juicefs version 0.14.2",
+            client_version="juicefs version 1.4.2",
             commit="03f36d6",
             platform="linux/amd64",
             size=70_000_000,
@@ -234,8 +234,8 @@ def parts() -> list[dict[str, Any]]:
             "Client",
             [check("JFS-IMG-003", "The running client is the one under test")],
             16,
-            levels=level("0.14.2 (03f36d6)", NEW),
-            baseline=level("0.14.2 (5e26ba3)", OLD),
+            levels=level("1.4.2 (03f36d6)", NEW),
+            baseline=level("1.3.0 (30190ca)", OLD),
         ),
         part(five, "data", "Data", [check("JFS-IO-004", "Data went through the Mount Pod")], 17, routes=[]),
         part(

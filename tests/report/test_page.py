@@ -82,7 +82,7 @@ def test_every_picture_has_words(report):
 
 def test_the_first_screen_says_verdict_client_and_what_was_not_covered(report):
     top = report().partition('id="checks"')[0]
-    for word in ("PASS", sample.NEW, "0.14.2 (03f36d6)", sample.NEW_POD, "What it did not", "canary"):
+    for word in ("PASS", sample.NEW, "1.4.2 (03f36d6)", sample.NEW_POD, "What it did not", "canary"):
         assert word in top
 
 

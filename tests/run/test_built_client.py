@@ -16,16 +16,15 @@ from jfsnb.checks.model import Verdict
 from jfsnb.run import build, verify
 from jfsnb.sandbox.building.daemonless import MINIMAL, TOOLCHAIN, DaemonlessEngine
 from jfsnb.sandbox.images.catalogue import WHEELS
-from jfsnb.sandbox.images.clients import find_client
 from jfsnb.sandbox.images.images import ImageStore
+from jfsnb.sandbox.images.wheels import fetch_clients
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
-TAG = "local/juicefs:ce-v0.14.2-built"
+TAG = "local/juicefs:ce-v1.4.1-built"
 
 
 def test_the_client_that_was_built_is_the_one_that_serves(world, sandbox, tmp_path_factory):
-    client = find_client(WHEELS[1])
-    assert client is not None
+    client = fetch_clients([wheel for wheel in WHEELS if wheel.version == "1.4.1"])[0]
     tree = make_tree(tmp_path_factory.mktemp("tree") / "src", client.path)
     revision = commit(tree)
     run = world.run(image=TAG)

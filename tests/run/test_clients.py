@@ -6,8 +6,8 @@ from jfsnb.checks.client import CONFIG_FILE, EXECUTABLE, ON_DISK, SESSIONS
 from jfsnb.checks.codes import Unreadable
 from jfsnb.queries.clients import best, read_answer, same, shown
 
-OLD = "0.14.2 (2021-06-04T07:18:24Z 5e26ba3)"
-NEW = "0.14.2 (2021-09-05 03f36d6)"
+OLD = "1.3.0+2025-07-03.30190ca"
+NEW = "1.3.0+2025-08-01.03f36d6"
 SESSIONS_FOUND = [
     {"Sid": 1, "Version": OLD, "MountPoint": "/jfs/pv-aaaaaa"},
     {"Sid": 7, "Version": NEW, "MountPoint": "/jfs/pv-bbbbbb"},
@@ -35,10 +35,10 @@ def test_another_mount_s_session_is_not_taken_for_its_own():
 
 def test_the_file_that_the_running_client_serves_is_the_best_evidence():
     text = answer(
-        config='{"Meta": {}, "Version": "1.3.0+2025-07-03.30190ca"}', executable="juicefs version 1.2.0+x.abcdef0"
+        config='{"Meta": {}, "Version": "1.3.1+2025-12-01.0d2c2f0"}', executable="juicefs version 1.2.0+x.abcdef0"
     )
     found = read_answer(text, "/jfs/pv-bbbbbb")
-    assert best(found) == (CONFIG_FILE, "1.3.0+2025-07-03.30190ca")
+    assert best(found) == (CONFIG_FILE, "1.3.1+2025-12-01.0d2c2f0")
 
 
 def test_nothing_that_runs_is_never_made_up_from_what_is_on_disk():
@@ -57,4 +57,4 @@ def test_same_client():
     assert same(f"juicefs version {NEW}", NEW) is True
     assert same(OLD, NEW) is False
     assert same(Unreadable("no"), NEW) is None
-    assert shown(f"juicefs version {NEW}") == NEW and "why" in shown(Unreadable("why"))
+    assert shown(f"juicefs version {NEW}") == "1.3.0 (2025-08-01 03f36d6)" and "why" in shown(Unreadable("why"))

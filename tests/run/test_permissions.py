@@ -21,7 +21,7 @@ from jfsnb.run.state import checks_of, load
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "rbac"
-NAMESPACE, CLAIM, NEW = "juicefs-system", "songlin-test-pvc", "juicedata/mount:ce-v0.14.2-03f36d6"
+NAMESPACE, CLAIM, NEW = "juicefs-system", "songlin-test-pvc", "juicedata/mount:ce-v1.4.2"
 PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/v1/(?:namespaces/(?P<namespace>[^/]+)/)?(?P<plural>[a-z]+)"
     r"(?:/(?P<name>[^/?]+))?(?:/(?P<sub>[a-z]+))?"

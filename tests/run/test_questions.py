@@ -14,7 +14,7 @@ from jfsnb.run.rollback import rollback
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
 NAMESPACE, CLAIM = "juicefs-system", "songlin-test-pvc"
-OLD, NEW = "juicedata/mount:ce-v0.14.2-5e26ba3", "juicedata/mount:ce-v0.14.2-03f36d6"
+OLD, NEW = "juicedata/mount:ce-v1.3.0", "juicedata/mount:ce-v1.4.2"
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_before_and_after_a_patch_every_question_tells_the_truth(world, call):
     code, found = answer(call, "verify", smoke.pod)
     (row,) = found["rows"]
     assert (code, found["verdict"], row["mount_pod"], row["image"]) == (0, "PASS", smoke.mount_pod, OLD)
-    assert "5e26ba3" in row["client"] and row["client_by"] and row["image_id"]
+    assert "1.3.0" in row["client"] and row["client_by"] and row["image_id"]
     assert row["next_mount"] == f"it would use {smoke.mount_pod}, whose settings have the same hash"
 
     patch.plan(run), patch.apply(run), patch.wait_in_force(run)
@@ -61,7 +61,7 @@ def test_before_and_after_a_patch_every_question_tells_the_truth(world, call):
 
     code, found = answer(call, "mounts", "--node", smoke.node)
     row = next(r for r in found["rows"] if r["name"] == smoke.mount_pod)
-    assert code == 0 and row["next_mount"] == "a new one (image)" and "5e26ba3" in row["client"]
+    assert code == 0 and row["next_mount"] == "a new one (image)" and "1.3.0" in row["client"]
     assert row["serves"] == f"{NAMESPACE}/{smoke.pod}"
     assert {r["node"] for r in found["rows"]} == {smoke.node}
     assert rollback(world.cluster, run.id, world.outputs).complete
@@ -109,7 +109,7 @@ def test_a_client_that_a_restart_would_exchange_is_told(world, call):
     assert done.ok, done.stderr
     code, found = answer(call, "verify", smoke.pod)
     assert code == 1 and "a restart would change the client" in found["rows"][0]["reason"]
-    assert "5e26ba3" in found["rows"][0]["client"]  # what runs, not what is on disk
+    assert "1.3.0" in found["rows"][0]["client"]  # what runs, not what is on disk
     assert rollback(world.cluster, run.id, world.outputs).complete
 
 

@@ -29,7 +29,7 @@ from jfsnb.run.state import checks_of, load, open_run
 from jfsnb.settings import Settings
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
-OLD = "juicedata/mount:ce-v0.14.2-5e26ba3"
+OLD = "juicedata/mount:ce-v1.3.0"
 NAMESPACE = "juicefs-system"
 RBAC = "rbac.authorization.k8s.io/v1"
 

@@ -1,12 +1,14 @@
 """The article's world: what is in it, and that nothing in it claims what is not so."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
 import yaml
 
 from jfsnb.sandbox import world
+from jfsnb.sandbox.images.catalogue import CATALOGUE
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,9 @@ def test_two_mount_pods_of_the_smoke_volume_stand_on_the_articles_node():
 def test_no_tag_claims_a_version_that_its_client_does_not_have():
     config = by_kind("ConfigMap")["juicefs-csi-driver-config"]["data"]["config.yaml"]
     assert yaml.safe_load(config)["mountPodPatch"][0]["ceMountImage"] == world.OLD_IMAGE
-    assert "ce-v1." not in config
+    assert world.ARTICLE_IMAGE not in config
+    named = set(re.findall(r"juicedata/mount:[\w.-]+", json.dumps(world.objects())))
+    assert named == {world.OLD_IMAGE, world.NEW_IMAGE} <= set(CATALOGUE)
 
 
 def test_the_article_s_drift_between_data_and_last_applied_is_there():
@@ -65,7 +69,7 @@ def test_only_live_nodes_are_without_the_recorded_mark():
 
 
 def test_another_baseline_takes_the_usual_one_s_part_everywhere():
-    text = json.dumps(world.objects(baseline="r/m:ce-v1.3.0", tested="r/m:ce-v1.5.0"))
+    text = json.dumps(world.objects(baseline="r/m:ce-v1.2.9", tested="r/m:ce-v1.5.0"))
     assert world.OLD_IMAGE not in text and world.NEW_IMAGE not in text
     config = next(o for o in json.loads(text) if o["metadata"]["name"] == "juicefs-csi-driver-config")
-    assert "ceMountImage: r/m:ce-v1.3.0" in config["data"]["config.yaml"]
+    assert "ceMountImage: r/m:ce-v1.2.9" in config["data"]["config.yaml"]

@@ -48,18 +48,18 @@ def test_plain_text_lists_the_checks():
 def test_lanes_pair_each_app_pod_with_the_client_that_was_found_running():
     lanes = results.lanes({part["part"]: part for part in PARTS})
     assert [(lane.mount_pod, lane.client) for lane in lanes] == [
-        (sample.OLD_POD, "0.14.2 (5e26ba3)"),
-        (sample.NEW_POD, "0.14.2 (03f36d6)"),
+        (sample.OLD_POD, "1.3.0 (30190ca)"),
+        (sample.NEW_POD, "1.4.2 (03f36d6)"),
     ]
     assert [lane.tested for lane in lanes] == [False, True]
     assert results.serving({}) == ""
 
 
 def test_before_the_proof_the_baseline_s_client_is_what_the_first_notebook_saw():
-    rows = [{"where": "Mount Pod", "pod": sample.OLD_POD, "client_running": "0.14.2 (2021-06-04T07:18:24Z 5e26ba3)"}]
+    rows = [{"where": "Mount Pod", "pod": sample.OLD_POD, "client_running": "1.3.0 (2025-07-03 30190ca)"}]
     served = sample.part("01-background", "served_by", "x", [], 0, rows=rows, same_client=False)
     (lane,) = results.lanes({"baseline": PARTS[2], "served_by": served})
-    assert lane.client == "0.14.2 (5e26ba3)"
+    assert lane.client == "1.3.0 (30190ca)"
 
 
 def test_tables_become_dataframes_with_their_columns():

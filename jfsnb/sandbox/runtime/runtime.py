@@ -14,7 +14,7 @@ from typing import Any
 
 import jfsnb
 from jfsnb.errors import SandboxError
-from jfsnb.sandbox.images.images import host_directories
+from jfsnb.sandbox.images.image import host_directories
 from jfsnb.sandbox.runtime import mountinfo, noderoot, waiting, wire
 from jfsnb.sandbox.runtime.mountinfo import MountInfo
 from jfsnb.sandbox.runtime.process import OnOutput, Process

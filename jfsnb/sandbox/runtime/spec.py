@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jfsnb.sandbox.images.images import Image
+from jfsnb.sandbox.images.image import Image
 
 HOSTNAME_LENGTH = 64  # the kernel's limit
 

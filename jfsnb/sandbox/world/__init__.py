@@ -22,16 +22,17 @@ import yaml
 
 from jfsnb.driver.config.merging import load, merge
 from jfsnb.driver.names import reference_key
+from jfsnb.sandbox.images.catalogue import BASELINE, TESTED
 
 Obj = dict[str, Any]
 HERE = Path(__file__).parent
 NAMESPACE = "juicefs-system"
 RECORDED = "sandbox.jfsnb.io/recorded"
 ARTICLE_NODE = "svr28176de740"
-#: What the article calls ce-v1.2.0 and ce-v1.3.0: a tag must not claim a version that its binary does not have.
-OLD_IMAGE = "juicedata/mount:ce-v0.14.2-5e26ba3"
-NEW_IMAGE = "juicedata/mount:ce-v0.14.2-03f36d6"
-ARTICLE_IMAGES = {"juicedata/mount:ce-v1.2.0": OLD_IMAGE, "juicedata/mount:ce-v1.3.0": NEW_IMAGE}
+#: The article goes from ce-v1.2.0 to ce-v1.3.0. There is no client 1.2.0 to fetch, and a tag must not claim a version
+#: that its binary does not have: here the article's newer one serves everybody, and the newest one is to be tested.
+ARTICLE_IMAGE = "juicedata/mount:ce-v1.2.0"
+OLD_IMAGE, NEW_IMAGE = BASELINE, TESTED
 AGE = re.compile(r"(?:(\d+)y)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
 
 
@@ -120,12 +121,10 @@ def _with_images(objs: list[Obj], baseline: str, tested: str) -> list[Obj]:
 
 
 def config_text() -> str:
-    """config.yaml of the article's ConfigMap, with the images' tags replaced by honest ones."""
+    """config.yaml of the article's ConfigMap, with the image that serves everybody here."""
     text = (HERE / "driver-config.yaml").read_text(encoding="utf-8")
     body = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
-    for article, ours in ARTICLE_IMAGES.items():
-        body = body.replace(article, ours)
-    return body
+    return body.replace(ARTICLE_IMAGE, OLD_IMAGE)
 
 
 def _meta(name: str, created: datetime, namespace: str | None = None, **more: Any) -> Obj:

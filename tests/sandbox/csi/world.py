@@ -17,7 +17,7 @@ from jfsnb.driver.mountpods.mount_pods import MountPod
 NAMESPACE = "juicefs-system"
 NODE = "svr28176de740"
 RECORDED = "sandbox.jfsnb.io/recorded"
-OLD, NEW = "juicedata/mount:ce-v0.14.2-5e26ba3", "juicedata/mount:ce-v0.14.2-03f36d6"
+OLD, NEW = "juicedata/mount:ce-v1.3.0", "juicedata/mount:ce-v1.4.2"
 SECONDS = 60
 
 

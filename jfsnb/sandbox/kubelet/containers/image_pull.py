@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from jfsnb.sandbox.images.images import ImageNotFound
+from jfsnb.sandbox.images.image import ImageNotFound
 from jfsnb.sandbox.kubelet.containers.backoff import IMAGE_INITIAL, IMAGE_LONGEST, BackOff
 
 if TYPE_CHECKING:
-    from jfsnb.sandbox.images.images import Image
+    from jfsnb.sandbox.images.image import Image
     from jfsnb.sandbox.kubelet.containers.containers import Container
 
 NEXT_LOOK = 1.0  # seconds until ErrImagePull becomes ImagePullBackOff
