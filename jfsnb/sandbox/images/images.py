@@ -24,9 +24,9 @@ from jfsnb.sandbox.images.image import (
     host_image,
     short_name,
 )
+from jfsnb.sandbox.images.paths import resolve
 from jfsnb.sandbox.images.progress import Progress, quiet
 from jfsnb.sandbox.images.wheels import fetch_clients
-from jfsnb.sandbox.images.paths import resolve
 
 CLAIM = re.compile(r"ce-v?(\d+\.\d+\.\d+)")
 

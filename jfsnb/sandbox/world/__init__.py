@@ -22,7 +22,6 @@ import yaml
 
 from jfsnb.driver.config.merging import load, merge
 from jfsnb.driver.names import reference_key
-from jfsnb.sandbox.images.catalogue import BASELINE, TESTED
 
 Obj = dict[str, Any]
 HERE = Path(__file__).parent
@@ -32,7 +31,7 @@ ARTICLE_NODE = "svr28176de740"
 #: The article goes from ce-v1.2.0 to ce-v1.3.0. There is no client 1.2.0 to fetch, and a tag must not claim a version
 #: that its binary does not have: here the article's newer one serves everybody, and the newest one is to be tested.
 ARTICLE_IMAGE = "juicedata/mount:ce-v1.2.0"
-OLD_IMAGE, NEW_IMAGE = BASELINE, TESTED
+OLD_IMAGE, NEW_IMAGE = "juicedata/mount:ce-v1.3.0", "juicedata/mount:ce-v1.4.2"
 AGE = re.compile(r"(?:(\d+)y)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
 
 
