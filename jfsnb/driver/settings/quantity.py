@@ -90,7 +90,7 @@ class Quantity:
 
     @property
     def _whole(self) -> int:
-        return self.digits * 10**self.scale if self.scale >= 0 else self.digits // 10**-self.scale
+        return self.digits * int(10**self.scale) if self.scale >= 0 else self.digits // int(10**-self.scale)
 
     @property
     def _is_whole(self) -> bool:
@@ -107,7 +107,7 @@ class Quantity:
 
 
 def _away_from_zero(digits: int, places: int) -> int:
-    whole, rest = divmod(abs(digits), 10**places)
+    whole, rest = divmod(abs(digits), int(10**places))
     return (whole + (1 if rest else 0)) * (-1 if digits < 0 else 1)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from jfsnb.sandbox.apimachinery.quantity import value_of
+from jfsnb.driver.settings.quantity import value_of
 
 Obj = dict[str, Any]
 Key = tuple[str, str]

@@ -1,4 +1,4 @@
-"""Small pure parts: quantities, ages, selectors, strategic merge, SPDY."""
+"""Small pure parts: ages, selectors, strategic merge, SPDY."""
 
 from __future__ import annotations
 
@@ -6,35 +6,12 @@ import zlib
 
 import pytest
 
-from jfsnb.sandbox.apimachinery.quantity import canonical
 from jfsnb.sandbox.apiserver.http import spdy
 from jfsnb.sandbox.apiserver.patching.patch import strategic_merge
 from jfsnb.sandbox.apiserver.rules.selectors import parse_labels
 from jfsnb.sandbox.apiserver.rules.status import Failure
 from jfsnb.sandbox.apiserver.schema.resources import schema_of
 from jfsnb.sandbox.apiserver.tables.ages import duration
-
-
-@pytest.mark.parametrize(
-    "text,expected",
-    {
-        "1000m": "1",
-        "1500m": "1500m",
-        "1024Mi": "1Gi",
-        "1.5Gi": "1536Mi",
-        "0.1": "100m",
-        "1e3": "1e3",
-        "1000k": "1M",
-        "10Pi": "10Pi",
-        "0": "0",
-        "-5": "-5",
-        "1.2.3": None,
-        "": None,
-        "1\n": None,
-    }.items(),
-)
-def test_quantities(text, expected):
-    assert canonical(text) == expected
 
 
 @pytest.mark.parametrize(

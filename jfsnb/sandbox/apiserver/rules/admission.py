@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from jfsnb.sandbox.apimachinery.quantity import value_of
+from jfsnb.driver.settings.quantity import value_of
 from jfsnb.sandbox.apiserver.http.request import Target
 from jfsnb.sandbox.apiserver.rules.status import Cause, forbidden, not_found, qualified
 from jfsnb.sandbox.apiserver.storage.store import Store

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jfsnb.sandbox.apimachinery.quantity import value_of
+from jfsnb.driver.settings.quantity import value_of
 from jfsnb.sandbox.apiserver.rules.names import LABEL_TEXT, is_label
 from jfsnb.sandbox.apiserver.rules.status import Cause
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from jfsnb.sandbox.apimachinery.quantity import value_of
+from jfsnb.driver.settings.quantity import value_of
 from jfsnb.sandbox.apiserver.rules.names import metadata_causes
 from jfsnb.sandbox.apiserver.rules.pod_rules import pod_causes, required, unsupported, wrong
 from jfsnb.sandbox.apiserver.rules.status import Cause, Failure, bad_request, invalid

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from jfsnb.sandbox.apimachinery.quantity import canonical
+from jfsnb.driver.settings.quantity import NOT_A_QUANTITY, canonical
 from jfsnb.sandbox.apiserver.rules.status import Failure, bad_request
 from jfsnb.sandbox.apiserver.schema.resources import REF, resolve, schemas
 
@@ -291,12 +291,11 @@ def _decode_scalar(value: Any, node: Node, report: Report, path: str) -> Any:
     kind = node.kind
     if kind == "quantity":
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-            text = canonical(str(value))
-            if text is not None:
-                return text
-        raise report.broken(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-        )
+            try:
+                return canonical(str(value).strip())
+            except ValueError as error:
+                raise report.broken(str(error)) from error
+        raise report.broken(NOT_A_QUANTITY)
     if kind == "either":
         if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
             return value

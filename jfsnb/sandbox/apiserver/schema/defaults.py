@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from jfsnb.sandbox.apimachinery.quantity import value_of
+from jfsnb.driver.settings.quantity import value_of
 from jfsnb.sandbox.apiserver.schema.resources import Resource
 
 Obj = dict[str, Any]

@@ -8,12 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from jfsnb.driver.settings.quantity import parse
 from jfsnb.sandbox.apimachinery.client import Obj
 
 SUBSCRIPT = re.compile(r"^metadata\.(labels|annotations)\['(.+)'\]$")
-SUFFIXES = {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
-SUFFIXES |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60, "n": 1e-9, "u": 1e-6}
-QUANTITY = re.compile(r"^([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)$")
 
 
 class UnknownField(Exception):
@@ -53,14 +51,6 @@ def field(pod: Obj, path: str) -> str:
     return str(simple[path])
 
 
-def quantity(text: str) -> float:
-    """The number that a resource quantity such as ``10Ki`` or ``250m`` stands for."""
-    match = QUANTITY.match(str(text))
-    if match is None or match[2] not in SUFFIXES:
-        raise ValueError(f"not a quantity: {text!r}")
-    return float(match[1]) * SUFFIXES[match[2]]
-
-
 def resource(container: Obj, ref: Mapping[str, Any], allocatable: Mapping[str, str]) -> str:
     """The value of a resourceFieldRef: rounded up to whole divisors; limits fall back to what the node has."""
     kind, _, name = str(ref["resource"]).partition(".")
@@ -70,5 +60,5 @@ def resource(container: Obj, ref: Mapping[str, Any], allocatable: Mapping[str, s
     amount = (resources.get(kind) or {}).get(name)
     if amount is None and kind == "limits":
         amount = allocatable.get(name)
-    divisor = quantity(str(ref.get("divisor") or "1")) or 1.0
-    return str(math.ceil(round(quantity(amount or "0") / divisor, 6)))
+    divisor = parse(str(ref.get("divisor") or "1")) or 1
+    return str(math.ceil(parse(amount or "0") / divisor))

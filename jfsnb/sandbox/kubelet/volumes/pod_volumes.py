@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from jfsnb.driver.settings import quantity
 from jfsnb.sandbox.apimachinery.client import ApiError, Obj
 from jfsnb.sandbox.kubelet.containers.backoff import MOUNT_INITIAL, MOUNT_LONGEST
-from jfsnb.sandbox.kubelet.containers.downward import quantity
 from jfsnb.sandbox.kubelet.containers.env import expand
 from jfsnb.sandbox.kubelet.volumes import atomic, content, csi
 from jfsnb.sandbox.kubelet.volumes.claims import ProcessingError, Source, resolve
@@ -131,7 +131,7 @@ class PodVolumes:
                 os.chown(there, -1, group)
                 there.chmod(0o2777)
         if spec.get("medium") == "Memory":
-            size = int(quantity(str(spec.get("sizeLimit") or "0")))
+            size = int(quantity.parse(str(spec.get("sizeLimit") or "0")))
             await self._node.runtime.tmpfs(path, size, 0o777)
             self._mounted_tmpfs.append(path)
         return path
