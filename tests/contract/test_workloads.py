@@ -169,23 +169,6 @@ def test_service_has_endpoints(k, ns):
     assert found["ports"] == [{"name": "", "port": 8080, "protocol": "TCP"}]
 
 
-def test_disruption_budget_guards_eviction(k, ns):
-    k.kubectl("create", "-f", "-", ns=ns, stdin=workload(k, "ReplicaSet", "r", replicas=2))
-    k.wait(lambda: [p for p in pods_of(k, ns, "r") if k.condition(p, "Ready") == "True"][1:], 45, "two ready pods")
-    path = f"/apis/policy/v1/namespaces/{ns}/poddisruptionbudgets"
-    k.post(path, {"metadata": {"name": "b"}, "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "r"}}}}, 201)
-    k.wait(lambda: k.get(path + "/b", 200).json()["status"].get("currentHealthy") == 2, 20, "the budget's status")
-    name = pods_of(k, ns, "r")[0]["metadata"]["name"]
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": ns}}
-    url = f"/api/v1/namespaces/{ns}/pods/{name}/eviction"
-    refused = k.post(url, eviction, 429).json()
-    assert "Cannot evict pod as it would violate the pod's disruption budget." in refused["message"]
-    k.patch("merge", path + "/b", {"spec": {"minAvailable": 1}}, 200)
-    k.wait(lambda: k.get(path + "/b", 200).json()["status"]["disruptionsAllowed"] == 1, 20, "one allowed disruption")
-    k.post(url, eviction, 201)
-    k.wait_gone(f"/api/v1/namespaces/{ns}/pods/{name}", 30)
-
-
 def test_unschedulable_pod_says_why_and_is_retried(k, ns):
     label = k.name("disk")
     k.create_pod(ns, k.pod("p", nodeSelector={label: "yes"}))

@@ -6,5 +6,5 @@ Way of a request: ``server`` (socket) → ``handler`` (who, what, may they) → 
 - Rules: ``names``, ``validate``, ``pod_rules``, ``defaults``, ``admission``, ``strategy``; pure but for the store.
 - Changes: ``patch``, ``apply``, ``ownership`` (field managers), ``subresources``, ``reviews``.
 - Answers: ``views``, ``tables`` and printers, ``lists``, ``watches``, ``discovery``, ``openapi``, ``status``.
-- Access: ``authentication``, ``tokens``, ``authorization``; nodes: ``proxy``, ``tunnel``, ``spdy``.
+- Access: ``authentication``, ``tokens``, ``authorization``; nodes: ``proxy``.
 """

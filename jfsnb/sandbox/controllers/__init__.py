@@ -27,10 +27,8 @@ from jfsnb.sandbox.controllers.scheduling.scheduler import Scheduler
 from jfsnb.sandbox.controllers.storage.binder import VolumeBinder
 from jfsnb.sandbox.controllers.storage.ephemeral import EphemeralVolumes
 from jfsnb.sandbox.controllers.storage.protection import Protection
-from jfsnb.sandbox.controllers.workloads.cronjobs import CronJobs
 from jfsnb.sandbox.controllers.workloads.daemonsets import DaemonSets
 from jfsnb.sandbox.controllers.workloads.deployments import Deployments
-from jfsnb.sandbox.controllers.workloads.disruption import DisruptionBudgets
 from jfsnb.sandbox.controllers.workloads.jobs import Jobs
 from jfsnb.sandbox.controllers.workloads.replicasets import ReplicaSets
 from jfsnb.sandbox.controllers.workloads.statefulsets import StatefulSets
@@ -56,9 +54,7 @@ async def run_control(kubeconfig: Path, stop: asyncio.Event) -> None:
             Deployments(cluster),
             StatefulSets(cluster),
             Jobs(cluster),
-            CronJobs(cluster),
             Endpoints(cluster),
-            DisruptionBudgets(cluster),
             NodeLifecycle(cluster),
             PodCollector(cluster),
             EventExpiry(cluster),

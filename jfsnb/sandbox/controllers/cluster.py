@@ -32,11 +32,9 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "deployments": ("apps/v1", "Deployment", True),
     "replicasets": ("apps/v1", "ReplicaSet", True),
     "statefulsets": ("apps/v1", "StatefulSet", True),
-    "cronjobs": ("batch/v1", "CronJob", True),
     "jobs": ("batch/v1", "Job", True),
     "leases": ("coordination.k8s.io/v1", "Lease", True),
     "endpointslices": ("discovery.k8s.io/v1", "EndpointSlice", True),
-    "poddisruptionbudgets": ("policy/v1", "PodDisruptionBudget", True),
     "csinodes": ("storage.k8s.io/v1", "CSINode", False),
     "storageclasses": ("storage.k8s.io/v1", "StorageClass", False),
 }

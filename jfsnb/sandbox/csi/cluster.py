@@ -10,7 +10,7 @@ from typing import Any
 
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod, is_mount_pod
-from jfsnb.sandbox.apimachinery.bell import Bell
+from jfsnb.sandbox.apimachinery.broadcast import Broadcast
 from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, Informer, Obj
 
 RECORDED = "sandbox.jfsnb.io/recorded"
@@ -41,8 +41,8 @@ class Cluster:
         self.app_pods = Informer(
             api, "/api/v1/pods", labelSelector=names.UNIQUE_ID, fieldSelector=f"spec.nodeName={node}"
         )
-        self.changed = Bell()
-        self.mount_pods.add_handler(lambda *_: self.changed.ring())
+        self.changed = Broadcast()
+        self.mount_pods.add_handler(lambda *_: self.changed.send())
         self._node: tuple[float, Obj | None] = (float("-inf"), None)
 
     def _pods(self, name: str = "", namespace: str = "") -> str:

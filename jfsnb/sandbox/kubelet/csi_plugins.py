@@ -18,8 +18,8 @@ from typing import Any
 
 import grpc
 
+from jfsnb.sandbox.apimachinery.broadcast import Broadcast
 from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, Obj
-from jfsnb.sandbox.apimachinery.news import News
 from jfsnb.sandbox.kubelet.volumes.content import VolumeError
 from jfsnb.sandbox.kubelet.volumes.paths import KUBELET, outside
 from jfsnb.sandbox.proto import messages as proto
@@ -47,7 +47,7 @@ class CsiPlugins:
         self._api, self._node, self._root = api, node, root
         self._by_socket: dict[str, Plugin] = {}
         self._turns: dict[str, asyncio.Task[None]] = {}  # per socket, one after the other
-        self.news = News()
+        self.changed = Broadcast()
 
     async def run(self) -> None:
         """Follow the registry directory until cancelled."""
@@ -103,12 +103,12 @@ class CsiPlugins:
             done = proto.registration.RegistrationStatus(plugin_registered=not error, error=error)
             with contextlib.suppress(grpc.RpcError):
                 await registration.NotifyRegistrationStatus(done, timeout=CALL_SECONDS)
-        self.news.tell()
+        self.changed.send()
 
     async def _disappeared(self, name: str) -> None:
         if self._by_socket.pop(name, None) is not None:
             await self._write_csi_node()
-            self.news.tell()
+            self.changed.send()
 
     async def _write_csi_node(self) -> None:
         """Create or update the CSINode object of this node."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import aiohttp
 
+from jfsnb.sandbox.apimachinery.broadcast import Broadcast
 from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, Obj
-from jfsnb.sandbox.apimachinery.news import News
 from jfsnb.sandbox.kubelet.admission import Rejection
 from jfsnb.sandbox.kubelet.containers.containers import Container
 from jfsnb.sandbox.kubelet.containers.grace import Grace
@@ -42,7 +42,7 @@ class PodWorker:
         spec = pod["spec"]
         self.host_network = bool(spec.get("hostNetwork"))
         self.ip = node.ip if self.host_network else ip
-        self.resync = News()
+        self.resync = Broadcast()
         self.volumes = PodVolumes(self)
         self.volume_stats: dict[str, Obj] = {}
         self.containers = [
@@ -137,7 +137,7 @@ class PodWorker:
             container.redefine(container_spec_of(pod, container.name))
         meta = pod["metadata"]
         if any(meta.get(k) != old["metadata"].get(k) for k in ("annotations", "labels")):
-            self.resync.tell()
+            self.resync.send()
         if meta.get("deletionTimestamp"):
             self._delete_wanted.set()
             self._ask_to_stop(float(meta.get("deletionGracePeriodSeconds") or 0))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jfsnb.sandbox.apimachinery.news import News
+from jfsnb.sandbox.apimachinery.broadcast import Broadcast
 
 LONGEST_LINE = 16 * 1024  # bytes; longer lines are stored in pieces
 ROTATE_BYTES = 10 * 1024 * 1024
@@ -50,7 +50,7 @@ class ContainerLog:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
         self._size = os.fstat(self._fd).st_size
         self._rest = {"stdout": b"", "stderr": b""}
-        self.news = News()
+        self.changed = Broadcast()
         self.listeners: set[asyncio.Queue[tuple[str, bytes] | None]] = set()  # attached clients
         self.closed = False
 
@@ -79,7 +79,7 @@ class ContainerLog:
         os.close(self._fd)
         for queue in self.listeners:
             queue.put_nowait(None)
-        self.news.tell()
+        self.changed.send()
 
     def _append(self, stream: str, entries: list[tuple[bytes, bytes]]) -> None:
         head = _now() + b" " + stream.encode() + b" "
@@ -88,7 +88,7 @@ class ContainerLog:
         self._size += len(data)
         if self._size > self._rotate_bytes:
             self._rotate()
-        self.news.tell()
+        self.changed.send()
 
     def _rotate(self) -> None:
         os.close(self._fd)
@@ -130,7 +130,7 @@ async def _pieces(path: Path, options: LogOptions, live: ContainerLog | None) ->
         tail = lines if options.tail is None else lines[len(lines) - options.tail if options.tail < len(lines) else 0 :]
         yield printer.text(tail)
         while options.follow and live is not None:
-            closed, news = live.closed, live.news.next  # before reading, so that nothing is missed in between
+            closed, changed = live.closed, live.changed.next  # before reading, so that nothing is missed in between
             data = file.read(READ_BYTES)
             if data:
                 *whole, unread = (unread + data).splitlines(keepends=True)
@@ -143,7 +143,7 @@ async def _pieces(path: Path, options: LogOptions, live: ContainerLog | None) ->
             elif closed:
                 return
             else:
-                await news.wait()
+                await changed.wait()
     finally:
         file.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import socketserver
 import ssl
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from aiohttp import ClientSession, WSMsgType, web
 from api_harness import need_kubectl
 
 from jfsnb.sandbox.pki import issue
+from jfsnb.sandbox.streams.spdy_forward import PROTOCOL, SpdyForward
 
 
 class PretendKubelet:
@@ -73,19 +75,27 @@ class PretendKubelet:
         return client
 
     async def _forward(self, request):
-        """Echoes, in capitals; the port itself is never connected."""
-        client = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
+        """As the kubelet does it; the Pod's address is this machine."""
+        client = web.WebSocketResponse(protocols=(PROTOCOL,), max_msg_size=0)
         await client.prepare(request)
-        port = int(request.query["port"]).to_bytes(2, "little")
-        await client.send_bytes(b"\x00" + port)
-        await client.send_bytes(b"\x01" + port)
-        if request.query["port"] == "81":
-            await client.send_bytes(b"\x01nobody listens")
-            await client.close()
-        async for message in client:
-            if message.type == WSMsgType.BINARY:
-                await client.send_bytes(b"\x00" + message.data[1:].upper())
+        await SpdyForward(client, ["127.0.0.1"]).run()
         return client
+
+
+class Capitals(socketserver.BaseRequestHandler):
+    """A program in the Pod: sends back what it gets, in capitals."""
+
+    def handle(self):
+        while data := self.request.recv(65536):
+            self.request.sendall(data.upper())
+
+
+@pytest.fixture
+def program():
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Capitals) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +181,8 @@ def forwarding(http, pods, port):
         process.communicate(timeout=10)
 
 
-def test_kubectl_port_forward(http, pods):
-    with forwarding(http, pods, 80) as (port, _):
+def test_kubectl_port_forward(http, pods, program):
+    with forwarding(http, pods, program) as (port, _):
         connections = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(3)]
         for number, connection in enumerate(connections):
             connection.settimeout(10)
@@ -189,10 +199,13 @@ def test_kubectl_port_forward(http, pods):
 
 
 def test_kubectl_port_forward_to_a_closed_port(http, pods):
-    with forwarding(http, pods, 81) as (port, process):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = closed.getsockname()[1]
+    with forwarding(http, pods, nobody) as (port, process):
         with socket.create_connection(("127.0.0.1", port), 10) as connection:
             connection.settimeout(10)
             connection.sendall(b"x")
             with contextlib.suppress(ConnectionResetError):
                 assert connection.recv(10) == b""
-        assert "nobody listens" in process.stderr.readline()
+        assert f"error forwarding port {nobody}" in process.stderr.readline()

@@ -308,23 +308,6 @@ def test_binding(http, ns):
     assert http.post(pods + "/p/binding", target).status_code == 409
 
 
-def test_eviction_respects_its_budget(http, ns):
-    pods, budgets = f"/api/v1/namespaces/{ns}/pods", f"/apis/policy/v1/namespaces/{ns}/poddisruptionbudgets"
-    labelled = pod("p", nodeName="n")
-    labelled["metadata"]["labels"] = {"a": "b"}
-    http.post(pods, labelled)
-    http.patch("merge", pods + "/p/status", {"status": {"phase": "Running"}})
-    http.post(
-        budgets, {"metadata": {"name": "b"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "minAvailable": 1}}
-    )
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
-    assert http.post(pods + "/p/eviction", eviction).status_code == 429
-    http.patch("merge", budgets + "/b/status", {"status": {"disruptionsAllowed": 1}})
-    assert http.post(pods + "/p/eviction", eviction).status_code == 201
-    assert http.get(pods + "/p").json()["metadata"]["deletionTimestamp"]
-    assert http.get(budgets + "/b").json()["status"]["disruptionsAllowed"] == 0
-
-
 def test_events_have_two_forms(http, ns):
     about = {"kind": "Pod", "name": "p", "namespace": ns}
     core = {

@@ -1,12 +1,9 @@
-"""Small pure parts: ages, selectors, strategic merge, SPDY."""
+"""Small pure parts: ages, selectors, strategic merge."""
 
 from __future__ import annotations
 
-import zlib
-
 import pytest
 
-from jfsnb.sandbox.apiserver.http import spdy
 from jfsnb.sandbox.apiserver.patching.patch import strategic_merge
 from jfsnb.sandbox.apiserver.rules.selectors import parse_labels
 from jfsnb.sandbox.apiserver.rules.status import Failure
@@ -73,16 +70,3 @@ def test_deleting_from_a_list_of_texts():
     obj = {"metadata": {"finalizers": ["a", "b", "c"]}}
     patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["b"]}}
     assert strategic_merge(obj, patch, POD)["metadata"]["finalizers"] == ["a", "c"]
-
-
-def test_spdy_dictionary_is_the_protocols():
-    assert zlib.adler32(spdy.DICTIONARY) == 0xE3C6A7C2
-
-
-def test_spdy_frames_come_in_any_pieces():
-    wire = spdy.data(1, b"x" * 40_000, finished=True) + spdy.pong(7)
-    session, frames = spdy.Session(), []
-    for at in range(0, len(wire), 1000):
-        frames += session.feed(wire[at : at + 1000])
-    assert b"".join(f.data for f in frames[:-1]) == b"x" * 40_000
-    assert [f.finished for f in frames[:-1]] == [False, False, True] and frames[-1] == spdy.Pinged(7)

@@ -8,51 +8,11 @@ from hypothesis import strategies as st
 
 from jfsnb.sandbox.controllers import nodes
 from jfsnb.sandbox.controllers.objects import stamp, template_hash, with_condition
-from jfsnb.sandbox.controllers.workloads import daemonsets, disruption, jobs, rollout
-from jfsnb.sandbox.controllers.workloads.cron import Schedule
-from jfsnb.sandbox.controllers.workloads.cronjobs import due
+from jfsnb.sandbox.controllers.workloads import daemonsets, jobs, rollout
 from jfsnb.sandbox.controllers.workloads.owning import share
 from jfsnb.sandbox.controllers.workloads.replicasets import dispensable
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    "text,expected",
-    [
-        ("* * * * *", "2026-03-01 12:01"),
-        ("*/15 * * * *", "2026-03-01 12:15"),
-        ("0 9-17/4 * * mon-fri", "2026-03-02 09:00"),
-        ("30 0 1,15 * *", "2026-03-15 00:30"),
-        ("@daily", "2026-03-02 00:00"),
-        ("0 0 29 feb *", "2028-02-29 00:00"),
-        ("0 0 13 * 5", "2026-03-06 00:00"),  # day of month or day of week, when both are given
-        ("5/20 13 * * 7", "2026-03-01 13:05"),
-    ],
-)
-def test_when_a_schedule_is_due_next(text, expected):
-    assert Schedule.parse(text).after(NOW).strftime("%Y-%m-%d %H:%M") == expected
-
-
-@pytest.mark.parametrize("text", ["* * * *", "60 * * * *", "a * * * *", "5-1 * * * *"])
-def test_what_is_no_schedule(text):
-    with pytest.raises(ValueError):
-        Schedule.parse(text)
-
-
-def test_a_schedule_that_never_comes():
-    assert Schedule.parse("0 0 31 2 *").after(NOW) is None
-
-
-def cron_job(schedule, since, **spec):
-    return {"metadata": {"creationTimestamp": stamp(since)}, "spec": {"schedule": schedule, **spec}}
-
-
-def test_only_the_latest_missed_run_is_made_up_for():
-    run, following = due(cron_job("* * * * *", NOW - timedelta(minutes=10)), NOW)
-    assert (run.minute, following.minute) == (0, 1)
-    assert due(cron_job("0 0 * * *", NOW - timedelta(days=3)), NOW)[0] is None  # too late
-    assert due(cron_job("0 0 * * *", NOW - timedelta(days=3), startingDeadlineSeconds=86400), NOW)[0].hour == 0
 
 
 def failed_pod(seconds_ago):
@@ -205,13 +165,6 @@ def test_pods_that_serve_least_are_given_up_first():
         pod("old", "n", created="1"),
     ]
     assert [p["metadata"]["name"] for p in dispensable(reversed(order))] == [p["metadata"]["name"] for p in order]
-
-
-def test_budgets():
-    pods = [pod("a", "n"), pod("b", "n"), pod("c", "n", ready="False")]
-    assert disruption.budget({"spec": {"minAvailable": 1}}, pods, 0)["disruptionsAllowed"] == 1
-    assert disruption.budget({"spec": {"minAvailable": "50%"}}, pods, 3)["disruptionsAllowed"] == 0
-    assert disruption.budget({"spec": {"maxUnavailable": 2}}, pods, 3)["disruptionsAllowed"] == 1
 
 
 def daemon_set(**strategy):

@@ -307,16 +307,6 @@ def test_a_service_has_the_addresses_of_its_ready_pods(plane, ns, apps):
     assert plain["subsets"][0]["addresses"][0]["ip"] == "127.9.9.9"
 
 
-def test_a_disruption_budget_counts(plane, ns, apps):
-    budgets = f"/apis/policy/v1/namespaces/{ns}/poddisruptionbudgets"
-    plane.post(f"{apps}/deployments", workload("d", 3))
-    plane.post(
-        budgets, {"metadata": {"name": "b"}, "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "d"}}}}
-    )
-    status = plane.until_one(f"{budgets}/b", lambda b: b.get("status", {}).get("disruptionsAllowed") == 1)["status"]
-    assert (status["currentHealthy"], status["desiredHealthy"], status["expectedPods"]) == (3, 2, 3)
-
-
 def test_a_pod_that_fits_nowhere_says_so_and_is_placed_when_it_fits(plane, ns, pods):
     spec = template({}, nodeSelector={"disk": ns})["spec"]
     plane.post(pods, {"metadata": {"name": "p"}, "spec": spec})

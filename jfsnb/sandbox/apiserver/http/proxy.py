@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from jfsnb.sandbox.apiserver.http import tunnel
 from jfsnb.sandbox.apiserver.http.request import Target, integer
 from jfsnb.sandbox.apiserver.rules.status import Cause, Failure, bad_request, invalid
 from jfsnb.sandbox.apiserver.storage.registry import Registry
@@ -105,8 +104,6 @@ class KubeletProxy:
             raise bad_request("unable to upgrade: only websockets are served (kubectl 1.31 and newer)")
         offered = [p.strip() for p in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if p.strip()]
         url = f"{node_url}/{path}"
-        if tunnel.PROTOCOL in offered:
-            return await self._tunnel(request, url)
         try:
             async with self.session().ws_connect(url, params=query, protocols=offered, max_msg_size=0) as node:
                 chosen = (node.protocol,) if node.protocol else ()
@@ -118,17 +115,6 @@ class KubeletProxy:
             raise _failure(error.status, error.message) from None
         except aiohttp.ClientConnectorError as error:
             raise unreachable(url, str(error.os_error)) from None
-
-    async def _tunnel(self, request: web.BaseRequest, url: str) -> web.StreamResponse:
-        async def connect(port: str) -> aiohttp.ClientWebSocketResponse:
-            return await self.session().ws_connect(
-                url, params={"port": port}, protocols=(tunnel.NODE_PROTOCOL,), max_msg_size=0
-            )
-
-        client = web.WebSocketResponse(protocols=(tunnel.PROTOCOL,), max_msg_size=0, compress=False)
-        await client.prepare(request)
-        await tunnel.Tunnel(client, connect).run()
-        return client
 
 
 async def _carry(client: web.WebSocketResponse, node: aiohttp.ClientWebSocketResponse) -> None:

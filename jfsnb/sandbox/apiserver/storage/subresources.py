@@ -7,8 +7,7 @@ from typing import Any
 from jfsnb.sandbox.apimachinery import clock
 from jfsnb.sandbox.apiserver.http.request import Options, Target
 from jfsnb.sandbox.apiserver.http.tokens import ISSUER, TokenSigner
-from jfsnb.sandbox.apiserver.rules.selectors import matches_selector
-from jfsnb.sandbox.apiserver.rules.status import Cause, Failure, bad_request, conflict, invalid
+from jfsnb.sandbox.apiserver.rules.status import Cause, bad_request, conflict, invalid
 from jfsnb.sandbox.apiserver.schema.resources import find
 from jfsnb.sandbox.apiserver.storage.registry import DeleteOptions, Registry
 from jfsnb.sandbox.apiserver.storage.store import Entry
@@ -50,45 +49,9 @@ def bind(registry: Registry, target: Target, body: Obj, options: Options) -> Obj
 
 
 def evict(registry: Registry, target: Target, options: DeleteOptions) -> Obj:
-    """Delete a Pod unless a disruption budget forbids it.
-
-    Raises:
-        Failure: 429, when its budget is used up.
-    """
-    pods = Target(target.resource, target.namespace, target.name)
-    pod = registry.get(pods)
-    budgets = _resource("policy", "v1", "poddisruptionbudgets")
-    phase = pod.fields["status.phase"]
-    for entry in registry.store.shelf(budgets.storage).range(target.namespace):
-        budget = entry.obj
-        if phase in ("Succeeded", "Failed", "Pending") or not matches_selector(
-            (budget.get("spec") or {}).get("selector"), pod.labels
-        ):
-            continue
-        allowed = (budget.get("status") or {}).get("disruptionsAllowed", 0)
-        if allowed <= 0:
-            raise _over_budget(budget)
-        if not options.dry_run:
-            named = Target(budgets, target.namespace, budget["metadata"]["name"])
-            registry.rewrite(named, _one_disruption_less, Options())
-    registry.delete(pods, options)
+    """Delete a Pod. Disruption budgets are stored, and nobody counts them."""
+    registry.delete(Target(target.resource, target.namespace, target.name), options)
     return SUCCESS
-
-
-def _one_disruption_less(budget: Obj) -> Obj:
-    budget["status"]["disruptionsAllowed"] -= 1
-    return budget
-
-
-def _over_budget(budget: Obj) -> Failure:
-    status = budget.get("status") or {}
-    name = budget["metadata"]["name"]
-    needs, has = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
-    cause = Cause(
-        "DisruptionBudget", f"The disruption budget {name} needs {needs} healthy pods and has {has} currently"
-    )
-    text = "Cannot evict pod as it would violate the pod's disruption budget."
-    return Failure(429, "TooManyRequests", text, {"causes": [cause.to_dict()]})
 
 
 def token_request(registry: Registry, signer: TokenSigner, target: Target, body: Obj) -> Obj:

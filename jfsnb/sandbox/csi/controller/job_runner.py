@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Any
 
-from jfsnb.sandbox.apimachinery.bell import Bell
+from jfsnb.sandbox.apimachinery.broadcast import Broadcast
 from jfsnb.sandbox.apimachinery.client import ApiError, Informer, Obj
 from jfsnb.sandbox.csi.cluster import Cluster
 from jfsnb.sandbox.csi.klog import Logger
@@ -47,9 +47,9 @@ class JobRunner:
         Raises:
             JobFailed: it failed, or it is not complete after so many seconds.
         """
-        bell = Bell()
+        changed = Broadcast()
         informer = Informer(self.cluster.api, self.jobs, fieldSelector=f"metadata.name={name}")
-        informer.add_handler(lambda *_: bell.ring())
+        informer.add_handler(lambda *_: changed.send())
         follow = asyncio.ensure_future(informer.run())
         try:
             async with asyncio.timeout(seconds):
@@ -60,7 +60,7 @@ class JobRunner:
                         return
                     if end == "Failed":
                         break
-                    await bell.wait(seconds)
+                    await changed.within(seconds)
                 else:
                     return
         except TimeoutError:

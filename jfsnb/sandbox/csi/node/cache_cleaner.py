@@ -35,7 +35,7 @@ class CacheCleaner:
         try:
             async with asyncio.timeout(GONE_SECONDS):
                 while self.cluster.cached_mount_pod(pod.name) is not None:
-                    await self.cluster.changed.wait(GONE_SECONDS)
+                    await self.cluster.changed.within(GONE_SECONDS)
         except TimeoutError:
             log.info("Mount pod not deleted in 3 min. Skip clean cache.", podName=pod.name)
             return

@@ -221,7 +221,7 @@ class Mounter:
             if pod is not None and (pod.get("status") or {}).get("phase") == "Running":
                 log.info("Mount pod is running", podName=name)
                 return
-            await self.cluster.changed.wait(min(left, 1))
+            await self.cluster.changed.within(min(left, 1))
         reason = mount_pod_of(pod).reason if pod else "Pending"
         raise MountFailed(
             f"mount pod is not running in {_seconds(self.patience)}s, reason: {reason}, "

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from jfsnb.sandbox.apimachinery.bell import Bell
+from jfsnb.sandbox.apimachinery.broadcast import Broadcast
 
 T = TypeVar("T")
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC = 1, 32, 4096, 16384
@@ -137,7 +137,7 @@ class MountWatch:
         self._file = open("/proc/self/mountinfo", "rb")  # noqa: SIM115  lives as long as the process
         self._epoll = select.epoll()
         self._epoll.register(self._file, select.EPOLLPRI)
-        self._changed = Bell()
+        self._changed = Broadcast()
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._wake)
 
     def close(self) -> None:
@@ -147,7 +147,7 @@ class MountWatch:
 
     def _wake(self) -> None:
         self._epoll.poll(0)
-        self._changed.ring()
+        self._changed.send()
 
     async def served(self, path: str, timeout: float, wanted: Callable[[], bool] = lambda: True) -> bool:
         """Wait until a JuiceFS file system answers at the path.
@@ -161,7 +161,7 @@ class MountWatch:
         while (left := deadline - loop.time()) > 0 and wanted():
             if mounts_at(path) and await is_served(path, min(5, left)):
                 return True
-            await self._changed.wait(min(0.5, left))
+            await self._changed.within(min(0.5, left))
         return False
 
 

@@ -241,7 +241,7 @@ class Reconciler:
         await self.cluster.drop_finalizer(name)
         await self.cluster.delete_mount_pod(name)
         while self.cluster.cached_mount_pod(name) is not None:
-            await self.cluster.changed.wait(5)
+            await self.cluster.changed.within(5)
         await self.cluster.create_mount_pod(without_requests(recreate.same_again(obj)))
 
 

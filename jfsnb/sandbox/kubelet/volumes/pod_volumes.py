@@ -61,7 +61,7 @@ class PodVolumes:
     async def _until_mounted(self, volume: Obj) -> None:
         delay, name = MOUNT_INITIAL, volume["name"]
         while True:
-            resync, registered = self._pod.resync.next, self._node.plugins.news.next
+            resync, registered = self._pod.resync.next, self._node.plugins.changed.next
             try:
                 self._sources[name] = source = await resolve(self._node.api, self._pod.facts(), volume)
                 name_shown = source.name
@@ -210,7 +210,7 @@ class PodVolumes:
             return
         delay = MOUNT_INITIAL
         while True:
-            registered = self._node.plugins.news.next
+            registered = self._node.plugins.changed.next
             try:
                 return await csi.unpublish(self._node, self._pod.uid, source)
             except (VolumeError, *TROUBLE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 
-class News:
+class Broadcast:
     """Take ``next`` before you look, then wait for it: a change in between is not missed."""
 
     def __init__(self) -> None:
@@ -13,16 +13,16 @@ class News:
 
     @property
     def next(self) -> asyncio.Event:
-        """Set at the next ``tell``."""
+        """Set at the next ``send``."""
         return self._next
 
-    def tell(self) -> None:
+    def send(self) -> None:
         """Something changed."""
         event, self._next = self._next, asyncio.Event()
         event.set()
 
     async def within(self, seconds: float) -> bool:
-        """Wait for the next ``tell``, at most that long; whether it came."""
+        """Wait for the next ``send``, at most that long; whether it came."""
         try:
             await asyncio.wait_for(self._next.wait(), seconds)
         except TimeoutError:
