@@ -7,6 +7,7 @@ out, and what the type does not know is dropped. ``types.txt`` has the types.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from jfsnb.driver.settings import quantity
 _ZERO = {"string": "", "bool": False, "int32": 0, "int64": 0, "Quantity": "0", "IntOrString": 0, "Time": None}
 _NEVER_EMPTY = ("Quantity", "IntOrString", "Time")
 _ALIASES = {"UID": "string"}
+_PACKAGES = {"UID": "types", "Quantity": "resource", "IntOrString": "intstr", "Time": "v1"}
 _ESCAPED = "&<>\u2028\u2029"
 
 
@@ -81,15 +83,24 @@ def _is_empty(value: Any, kind: str) -> bool:
 
 
 def _is_struct(kind: str) -> bool:
-    return kind in _table()[0]
+    return kind in _table().structs
 
 
 def resolved(kind: str) -> str:
     """A type by its own name, where ``kind`` is another name for it."""
-    aliases = _table()[1]
+    aliases = _table().aliases
     while kind in aliases:
         kind = aliases[kind]
     return kind
+
+
+def full_name(kind: str) -> str:
+    """A type as Go's messages name it: ``[]*v1.CSIVolumeSource``; outermost pointers are left out."""
+    kind = kind.lstrip("*")
+    prefix, inner = re.match(r"((?:\[\]|\*|map\[\w+\])*)(.*)", kind).groups()  # type: ignore[union-attr]
+    prefix = re.sub(r"map\[(\w+)\]", lambda key: f"map[{full_name(key[1])}]", prefix)
+    package = _table().packages.get(inner, "")
+    return f"{prefix}{package}.{inner}" if package else prefix + inner
 
 
 def dumps(value: Any) -> str:
@@ -107,7 +118,7 @@ def fields(kind: str) -> Mapping[str, Field]:
 
 
 def _fields(kind: str, embedded: tuple[str, ...]) -> Iterator[Field]:
-    for item in _table()[0][kind]:
+    for item in _table().structs[kind]:
         if item.startswith("+"):
             yield from _fields(item[1:], (*embedded, item[1:]))
         else:
@@ -115,16 +126,26 @@ def _fields(kind: str, embedded: tuple[str, ...]) -> Iterator[Field]:
             yield Field(name, field_kind.removesuffix("?"), field_kind.endswith("?"), embedded)
 
 
+@dataclass(frozen=True)
+class _Table:
+    structs: Mapping[str, tuple[str, ...]]
+    aliases: Mapping[str, str]
+    packages: Mapping[str, str]
+
+
 @cache
-def _table() -> tuple[Mapping[str, tuple[str, ...]], Mapping[str, str]]:
-    """(structs with their items, aliases)."""
-    structs, aliases = {}, dict(_ALIASES)
+def _table() -> _Table:
+    structs, aliases, packages, package = {}, dict(_ALIASES), dict(_PACKAGES), ""
     for line in (Path(__file__).parent / "types.txt").read_text(encoding="utf-8").splitlines():
         words = line.split()
         if not words or words[0] == "#":
             continue
+        if words[0] == "package":
+            package = words[1]
+            continue
+        packages[words[0]] = package
         if len(words) == 3 and words[1] == "=":
             aliases[words[0]] = words[2]
         else:
             structs[words[0]] = tuple(words[1:])
-    return structs, aliases
+    return _Table(structs, aliases, packages)
