@@ -88,6 +88,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _SHORT = {"output": "-o", "namespace": "-n"}
 _CLUSTER = ("cluster", "kubeconfig", "driver-namespace")
 _EVERYTHING = tuple(name for name in _OPTIONS if name not in ("outputs", "output", "strict", "lang"))
+_EVERYONE = click.option(
+    "--all", "--deep", "everyone", is_flag=True, help="Ask every Mount Pod for its client, however many there are."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "JFSNB"})
@@ -334,16 +337,16 @@ def images_list() -> None:
 @main.command()
 @_options(*_CLUSTER, "output", "strict", "lang")
 @click.option("--node", default="", help="Only those on this node.")
-@click.option("--deep", is_flag=True, help="Ask every Mount Pod which client runs in it, however many there are.")
+@_EVERYONE
 @_told
-def mounts(output: str, node: str, deep: bool, strict: bool, **options: Any) -> Any:
+def mounts(output: str, node: str, everyone: bool, strict: bool, **options: Any) -> Any:
     """List the Mount Pods: whom each serves, with which client, and what the next mount would get.
 
     Reads only. Exit codes: 0 all is well (and WARN without --strict), 1 FAIL, 3 something could not be judged.
     """
     from jfsnb.commands.questions import mounts as list_mounts
 
-    return list_mounts(_given(options), output, node, deep, strict)
+    return list_mounts(_given(options), output, node, everyone, strict)
 
 
 @main.command()
@@ -375,15 +378,16 @@ def explain(pvc: str, output: str, node: str, **options: Any) -> Any:
 
 @main.command()
 @_options(*_CLUSTER, "output", "strict", "lang")
+@_EVERYONE
 @_told
-def doctor(output: str, strict: bool, **options: Any) -> Any:
+def doctor(output: str, strict: bool, everyone: bool, **options: Any) -> Any:
     """Look at the whole cluster: what is wrong with the driver, its configuration and its Mount Pods? Reads only.
 
     Exit codes: 0 nothing is (and WARN without --strict), 1 FAIL, 3 something could not be looked at.
     """
     from jfsnb.commands.questions import doctor as look
 
-    return look(_given(options), output, strict)
+    return look(_given(options), output, strict, everyone)
 
 
 @main.command()

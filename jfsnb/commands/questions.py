@@ -15,13 +15,13 @@ MOUNT_COLUMNS = ("node", "claim", "image", "client", "desired_image", "next_moun
 IN_FORCE = "configuration in force"
 
 
-def mounts(options: Mapping[str, Any], form: str, node: str = "", deep: bool = False, strict: bool = False) -> int:
+def mounts(options: Mapping[str, Any], form: str, node: str = "", everyone: bool = False, strict: bool = False) -> int:
     """Print the table of Mount Pods, and what each CSI node has loaded."""
     from jfsnb.queries import investigate
 
     settings = Settings.from_mapping(options)
     cluster = connected(settings)
-    found = investigate.mounts(cluster, settings.driver_namespace, node, deep)
+    found = investigate.mounts(cluster, settings.driver_namespace, node, everyone)
     if form == JSON:
         print_json("mounts", cluster, found)
         return exit_code(found.verdict, strict)
@@ -80,13 +80,13 @@ def explain(claim: str, options: Mapping[str, Any], form: str, node: str = "") -
     return exit_code(found.verdict)
 
 
-def doctor(options: Mapping[str, Any], form: str, strict: bool = False) -> int:
+def doctor(options: Mapping[str, Any], form: str, strict: bool = False, everyone: bool = False) -> int:
     """Print what is wrong in the cluster, worst first; 1 for a FAIL, 3 when something could not be looked at."""
     from jfsnb.queries import investigate
 
     settings = Settings.from_mapping(options)
     cluster = connected(settings)
-    found = investigate.doctor(cluster, settings.driver_namespace)
+    found = investigate.doctor(cluster, settings.driver_namespace, everyone)
     if form == JSON:
         print_json("doctor", cluster, found)
         return exit_code(found.verdict, strict)

@@ -134,10 +134,11 @@ def explain(at: AtHand, claim: str = "", node: str = "") -> Answer:
         node: empty: on every node that can mount it, in groups.
     """
     from jfsnb.queries import investigate
+    from jfsnb.queries.finding import Finding
 
     claim = claim or next(iter(used_claims(at)), "")
     if not claim:
-        return Answer("No claim is in use", investigate.Finding(()))
+        return Answer("No claim is in use", Finding(()))
     namespace, _, name = claim.rpartition("/")
     place = namespace or at.settings.namespace
     found = investigate.explain(at.cluster, place, name, node, at.settings.driver_namespace)

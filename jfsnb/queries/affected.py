@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jfsnb.cluster.client import Cluster
-from jfsnb.driver import names
+from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.parts import NotRead
+from jfsnb.checks.snapshot import Snapshot, claim_key
 from jfsnb.driver.config.edit import Edit
 from jfsnb.driver.config.effects import Affected, Mount, alike, preview
 from jfsnb.driver.mountpods.mount_pods import MountPod
-from jfsnb.errors import JfsnbError, PermissionMissing
-from jfsnb.queries import driver_facts
-from jfsnb.queries.driver_facts import Driver
 from jfsnb.queries.model import Row, Table
+from jfsnb.queries.mounts import app_pod_name
 
 Obj = dict[str, Any]
 ALL = "all"
@@ -30,42 +29,42 @@ class Reach:
         claims: those that change: claim, namespace, nodes, image_now, image_then, running_mount_pods.
         pods: who uses them now, and keeps its client until it is made anew: pod, node, claim, mount_pod, image_now,
             image_then.
+        unread: why whom it affects is not known.
     """
 
     everyone: tuple[Affected, ...] = ()
     claims: Table = ()
     pods: Table = ()
+    unread: Unreadable | None = None
 
 
-def reach(cluster: Cluster, driver: Driver, edit: Edit) -> Reach:
+def reach(known: Snapshot, edit: Edit) -> Reach:
     """What the next Mount Pod of every JuiceFS claim would get on every node, before and after.
 
-    Without the permission to read all claims it is empty, and the preflight has said so.
+    What cannot be read makes it empty, and is named.
     """
     try:
-        volumes = {v["metadata"]["name"]: v for v in cluster.list("persistentvolumes") if _is_juicefs(v)}
-        claims = {
-            (c["metadata"]["namespace"], c["metadata"]["name"]): c for c in cluster.list("persistentvolumeclaims")
-        }
-        nodes = cluster.list("nodes")
-    except PermissionMissing:
-        return Reach()
-    groups = alike(edit.before, edit.after, _with_driver(driver, nodes))
-    bound = {_claim_of(v): name for name, v in volumes.items() if _claim_of(v) in claims}
+        return _reach(known, edit)
+    except NotRead as error:
+        return Reach(unread=error.unreadable)
+
+
+def _reach(known: Snapshot, edit: Edit) -> Reach:
+    volumes, claims = known.pv_by_name, known.pvc_by_key
+    groups = alike(edit.before, edit.after, _with_driver(known))
+    bound = {claim_key(v): name for name, v in volumes.items() if claim_key(v) in claims}
     mounts = [Mount(claims[key], volumes[name], group[0]) for key, name in bound.items() for group in groups]
     is_ce = edit.image_key == "ceMountImage"
-    everyone = preview(edit.before, edit.after, mounts, env=driver.deployment.env, is_ce=is_ce)
+    everyone = preview(edit.before, edit.after, mounts, env=known.deployment.env, is_ce=is_ce)
     members = {g[0]["metadata"]["name"]: [str(n["metadata"]["name"]) for n in g] for g in groups}
     changing = {(a.namespace, a.claim, node): a for a in everyone if a.changes for node in members[a.node]}
-    pods = driver_facts.facts_of(driver_facts.mount_pods(cluster, driver))
-    rows = _claim_rows(everyone, members, bound, pods)
-    return Reach(everyone, rows, _pod_rows(cluster, changing, {name: key for key, name in bound.items()}, pods))
+    rows = _claim_rows(everyone, members, bound, known.parsed)
+    return Reach(everyone, rows, _pod_rows(known, changing, {name: key for key, name in bound.items()}))
 
 
-def _with_driver(driver: Driver, nodes: list[Obj]) -> list[Obj]:
+def _with_driver(known: Snapshot) -> list[Obj]:
     """Nodes that can mount: where a CSI node Pod is; all when none is known."""
-    having = {p["spec"].get("nodeName") for p in driver.node_pods}
-    return [n for n in nodes if n["metadata"]["name"] in having] or nodes
+    return [n for n in known.nodes if n["metadata"]["name"] in known.csi_pod_by_node] or list(known.nodes)
 
 
 def _claim_rows(
@@ -97,21 +96,17 @@ def _claim_rows(
 
 
 def _pod_rows(
-    cluster: Cluster,
-    changing: Mapping[tuple[str, str, str], Affected],
-    claim_of: Mapping[str, tuple[str, str]],
-    pods: tuple[MountPod, ...],
+    known: Snapshot, changing: Mapping[tuple[str, str, str], Affected], claim_of: Mapping[str, tuple[str, str]]
 ) -> Table:
-    users = _users(cluster)
     rows: list[Row] = []
-    for pod in pods:
+    for pod in known.parsed:
         for reference in pod.references:
             key = claim_of.get(reference.pv_name)
             affected = changing.get((*key, pod.node)) if key else None
             if affected is not None:
                 rows.append(
                     {
-                        "pod": users.get(reference.pod_uid, f"(not known: {reference.pod_uid[:8]})"),
+                        "pod": app_pod_name(known, reference.pod_uid),
                         "node": pod.node,
                         "claim": f"{affected.namespace}/{affected.claim}",
                         "mount_pod": pod.name,
@@ -120,21 +115,3 @@ def _pod_rows(
                     }
                 )
     return tuple(sorted(rows, key=lambda r: (r["claim"], r["node"], r["pod"])))
-
-
-def _users(cluster: Cluster) -> dict[str, str]:
-    try:
-        pages = cluster.pages("pods", labels=names.UNIQUE_ID, metadata_only=True)
-        metas = (item["metadata"] for page in pages for item in page)
-        return {m["uid"]: f"{m['namespace']}/{m['name']}" for m in metas}
-    except JfsnbError:
-        return {}
-
-
-def _claim_of(pv: Obj) -> tuple[str, str]:
-    ref = pv["spec"].get("claimRef") or {}
-    return ref.get("namespace", ""), ref.get("name", "")
-
-
-def _is_juicefs(pv: Obj) -> bool:
-    return (pv["spec"].get("csi") or {}).get("driver") == names.DRIVER

@@ -8,12 +8,14 @@ from typing import Any
 
 from jfsnb.checks.client import CONFIG_FILE, EXECUTABLE, ON_DISK, SESSIONS
 from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.snapshot import best
 from jfsnb.cluster.client import Cluster
 from jfsnb.driver.images import ClientVersion
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.names import MOUNT_CONTAINER
 from jfsnb.errors import JfsnbError
 
+__all__ = ["SOURCE_WORDS", "best", "in_app_pod", "in_mount_pod", "read_answer", "running_sha256", "same", "shown"]
 #: Sections of one exec, so that a Mount Pod is asked once. The status of the file system is only read for its sessions:
 #: the rest of it may hold credentials.
 ASK = """
@@ -131,14 +133,6 @@ def in_app_pod(cluster: Cluster, namespace: str, pod: str) -> str | Unreadable:
     except JfsnbError as error:
         return Unreadable(error.what)
     return answer.stdout.strip() if answer.ok else Unreadable("no juicefs client in its image")
-
-
-def best(versions: Mapping[str, str | Unreadable]) -> tuple[str, str | Unreadable]:
-    """(source, version) of the best evidence for what runs."""
-    for source in (CONFIG_FILE, SESSIONS, EXECUTABLE):
-        if isinstance(versions.get(source), str):
-            return source, versions[source]
-    return EXECUTABLE, versions.get(EXECUTABLE, Unreadable("nothing was read"))
 
 
 def same(one: str | Unreadable, other: str | Unreadable) -> bool | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,26 +125,34 @@ def find_volume(cluster: Cluster, namespace: str, claim: str) -> Volume:
     Raises:
         NotInCluster: no such claim, not bound, or not a volume of this driver.
     """
-    pvc = cluster.find("persistentvolumeclaims", namespace, claim)
+    pvc = bound(cluster.find("persistentvolumeclaims", namespace, claim), namespace, claim)
+    pv = cluster.get("persistentvolumes", name=pvc["spec"]["volumeName"])
+    csi = pv["spec"].get("csi") or {}
+    if csi.get("driver") != names.DRIVER:
+        raise not_ours(pv["metadata"]["name"], csi.get("driver") or "no CSI driver")
+    return Volume(pvc, pv, _is_ce(cluster, csi))
+
+
+def bound(pvc: Obj | None, namespace: str, claim: str) -> Obj:
+    """The claim, when it is there and bound. Raises NotInCluster otherwise."""
     if pvc is None:
         raise NotInCluster(
             f"there is no PersistentVolumeClaim {namespace}/{claim}", "set pvc to an existing one, or storage_class"
         )
-    name = (pvc.get("spec") or {}).get("volumeName", "")
-    if not name or (pvc.get("status") or {}).get("phase") != "Bound":
-        phase = (pvc.get("status") or {}).get("phase", "unknown")
+    phase = (pvc.get("status") or {}).get("phase", "unknown")
+    if not (pvc.get("spec") or {}).get("volumeName", "") or phase != "Bound":
         raise NotInCluster(
             f"PersistentVolumeClaim {namespace}/{claim} is not bound (phase {phase})",
             f"look at its events: kubectl -n {namespace} describe pvc {claim}",
         )
-    pv = cluster.get("persistentvolumes", name=name)
-    csi = pv["spec"].get("csi") or {}
-    if csi.get("driver") != names.DRIVER:
-        raise NotInCluster(
-            f"PersistentVolume {name} belongs to {csi.get('driver') or 'no CSI driver'}, not to {names.DRIVER}",
-            "set pvc to a claim on a JuiceFS volume",
-        )
-    return Volume(pvc, pv, _is_ce(cluster, csi))
+    return pvc
+
+
+def not_ours(pv: str, driver: str = "another driver") -> NotInCluster:
+    """The error for a volume that no JuiceFS client serves."""
+    return NotInCluster(
+        f"PersistentVolume {pv} belongs to {driver}, not to {names.DRIVER}", "set pvc to a claim on a JuiceFS volume"
+    )
 
 
 def _is_ce(cluster: Cluster, csi: Mapping[str, Any]) -> bool:
@@ -194,20 +202,3 @@ def decide_image(
     env = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
     merged = {**env, **driver.deployment.env}
     return effective_image(config, volume.claim, node, pv=volume.pv, env=merged, is_ce=volume.is_ce)
-
-
-def is_ready(obj: Mapping[str, Any]) -> bool:
-    """Whether condition Ready of a Node or Pod is true."""
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-
-
-def can_be_asked(pod: Obj, ready_nodes: Collection[str]) -> bool:
-    """Whether a kubelet answers for this Pod: exec and logs would work."""
-    recorded = (pod["metadata"].get("annotations") or {}).get(names.RECORDED) == "true"
-    return pod["spec"].get("nodeName") in ready_nodes and not recorded
-
-
-def ready_nodes(nodes: Iterable[Obj]) -> frozenset[str]:
-    """Names of the Ready ones."""
-    return frozenset(n["metadata"]["name"] for n in nodes if is_ready(n))

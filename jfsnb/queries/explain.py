@@ -9,24 +9,24 @@ from jfsnb.checks import configured
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.configured import NodeConfig
 from jfsnb.checks.model import CheckResult
-from jfsnb.cluster.client import Cluster
+from jfsnb.checks.preflight import is_ready
+from jfsnb.checks.snapshot import NOT_ASKED, Snapshot
 from jfsnb.cluster.redact import redact_text
-from jfsnb.driver.config.merging import DriverConfig, effective_image, merge
+from jfsnb.driver.config.merging import DriverConfig, effective_image, load, merge
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.names import RECORDED
 from jfsnb.driver.settings.explain import explain as explain_fields
 from jfsnb.errors import ConfigInvalid, NotInCluster
 from jfsnb.queries import driver_facts
+from jfsnb.queries.driver_facts import Volume
 from jfsnb.queries.finding import Finding
-from jfsnb.queries.inventory import Inventory
-from jfsnb.queries.loaded import NOT_ASKED
-from jfsnb.queries.loaded import rows_of as config_rows
 from jfsnb.queries.model import Row, Table
+from jfsnb.queries.mounts import config_rows, next_mount
 
 Obj = dict[str, Any]
 
 
-def explain(cluster: Cluster, namespace: str, claim: str, node: str = "", driver_namespace: str = "") -> Finding:
+def explain(known: Snapshot, namespace: str, claim: str, node: str = "") -> Finding:
     """The effective settings of a claim, field by field.
 
     Args:
@@ -36,22 +36,20 @@ def explain(cluster: Cluster, namespace: str, claim: str, node: str = "", driver
     (node, running, answer, exact), "configuration in force" (node, pod, state, why).
 
     Raises:
-        NotInCluster: no such claim, node, or driver; the claim is not bound.
+        NotInCluster: no such claim or node; the claim is not bound.
         ConfigInvalid: config.yaml cannot be loaded.
     """
-    driver = driver_facts.find_driver(cluster, driver_namespace)
-    driver.config()
-    volume = driver_facts.find_volume(cluster, namespace, claim)
-    known = Inventory.of(cluster, driver_namespace)
-    if node and node not in known.nodes:
-        raise NotInCluster(f"there is no node {node}", f"one of: {', '.join(sorted(known.nodes))}")
+    load(known.config_text or "")
+    volume = volume_of(known, namespace, claim)
+    if node and node not in known.node_by_name:
+        raise NotInCluster(f"there is no node {node}", f"one of: {', '.join(sorted(known.node_by_name))}")
     nodes = [node] if node else _able(known)
     groups: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for name in nodes:
         config = known.config_on(name)
         if config is None:
             raise ConfigInvalid(f"what {name} has loaded cannot be loaded here", "look at its config.yaml")
-        groups[_settings(known, config, volume.claim, volume.pv, known.nodes[name], volume.is_ce)].append(name)
+        groups[_settings(known, config, volume.claim, volume.pv, known.node_by_name[name], volume.is_ce)].append(name)
     rows, entries = [], []
     for (fields, considered), names in groups.items():
         where = "all" if len(groups) == 1 and not node else ", ".join(names)
@@ -68,18 +66,27 @@ def explain(cluster: Cluster, namespace: str, claim: str, node: str = "", driver
     return Finding(tuple(rows), _checks(known, nodes), tables)
 
 
-def _able(known: Inventory) -> list[str]:
+def volume_of(known: Snapshot, namespace: str, claim: str) -> Volume:
+    """A claim and the JuiceFS volume that it is bound to. Raises NotInCluster as ``driver_facts.find_volume``."""
+    pvc = driver_facts.bound(known.pvc_by_key.get((namespace, claim)), namespace, claim)
+    pv = known.pv_by_name.get(pvc["spec"]["volumeName"])
+    if pv is None:
+        raise driver_facts.not_ours(pvc["spec"]["volumeName"])
+    return Volume(pvc, pv, known.is_ce(pv))
+
+
+def _able(known: Snapshot) -> list[str]:
     """Ready nodes with a CSI node Pod; without any, all that have one."""
-    having = [str(p["spec"].get("nodeName", "")) for p in known.driver.node_pods]
-    having = sorted(n for n in having if n in known.nodes)
-    return [n for n in having if driver_facts.is_ready(known.nodes[n])] or having
+    having = [str(p["spec"].get("nodeName", "")) for p in known.csi_pods]
+    having = sorted(n for n in having if n in known.node_by_name)
+    return [n for n in having if is_ready(known.node_by_name[n])] or having
 
 
 def _settings(
-    known: Inventory, config: DriverConfig, pvc: Obj, pv: Obj, node: Obj, is_ce: bool
+    known: Snapshot, config: DriverConfig, pvc: Obj, pv: Obj, node: Obj, is_ce: bool
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
     merged = merge(config, pvc, node)
-    decision = effective_image(config, pvc, node, pv=pv, env=known.driver.deployment.env, is_ce=is_ce)
+    decision = effective_image(config, pvc, node, pv=pv, env=known.deployment.env, is_ce=is_ce)
     fields = tuple(
         (e.field, redact_text(e.value), e.provenance, redact_text("; ".join(e.overruled)))
         for e in explain_fields(config, merged, decision)
@@ -91,16 +98,16 @@ def _settings(
     return fields, considered
 
 
-def _coming(known: Inventory, pv_name: str, nodes: list[str], is_ce: bool) -> Table:
+def _coming(known: Snapshot, pv_name: str, nodes: list[str], is_ce: bool) -> Table:
     """What the next mount would do on each node where the volume is mounted, or on the one that was asked for."""
     here: dict[str, list[Obj]] = defaultdict(list)
-    for obj, pod in known.mount_pods():
+    for obj, pod in zip(known.mount_pods, known.parsed, strict=True):
         recorded = pod.annotations.get(RECORDED) == "true"  # no driver would use what nobody runs
         if _is_of(pod, pv_name, known) and pod.node in nodes and not recorded:
             here[pod.node].append(obj)
     rows: list[Row] = []
     for node in nodes if len(nodes) == 1 else sorted(here):
-        found = known.next_mount(pv_name, node, here[node], is_ce, exactly=True)
+        found = next_mount(known, pv_name, node, here[node], is_ce, exactly=True)
         running = ", ".join(o["metadata"]["name"] for o in here[node]) or "none"
         if isinstance(found, Unreadable):
             rows.append({"node": node, "running": running, "answer": f"not known: {found.why}", "exact": False})
@@ -109,12 +116,12 @@ def _coming(known: Inventory, pv_name: str, nodes: list[str], is_ce: bool) -> Ta
     return tuple(rows)
 
 
-def _is_of(pod: MountPod, pv_name: str, known: Inventory) -> bool:
-    handle = known.pvs[pv_name]["spec"]["csi"].get("volumeHandle", "")
+def _is_of(pod: MountPod, pv_name: str, known: Snapshot) -> bool:
+    handle = known.pv_by_name[pv_name]["spec"]["csi"].get("volumeHandle", "")
     return pod.unique_id == handle or any(r.pv_name == pv_name for r in pod.references)
 
 
-def _checks(known: Inventory, nodes: list[str]) -> tuple[CheckResult, ...]:
+def _checks(known: Snapshot, nodes: list[str]) -> tuple[CheckResult, ...]:
     states: list[NodeConfig] = [one.state for name, one in known.loaded.items() if name in nodes]
     asked = [s for s in states if s.state != NOT_ASKED]
     return (configured.in_force(asked, [s.node for s in asked]),) if asked else ()

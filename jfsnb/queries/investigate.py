@@ -1,34 +1,52 @@
-"""For the engineer on call: read-only questions about any cluster."""
+"""For the engineer on call: read-only questions, to a cluster or to a snapshot of one."""
 
 from __future__ import annotations
 
 from jfsnb.checks import preflight as preflight_checks
+from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.diagnosis.rules import examine
 from jfsnb.checks.model import SEVERITY, CheckResult
+from jfsnb.checks.snapshot import Snapshot
 from jfsnb.cluster.client import Cluster
-from jfsnb.driver import names
-from jfsnb.queries import driver_facts
-from jfsnb.queries import snapshot as look
-from jfsnb.queries.explain import explain
+from jfsnb.queries import collect
+from jfsnb.queries import explain as explaining
+from jfsnb.queries import mounts as mounting
+from jfsnb.queries import verify as verifying
 from jfsnb.queries.finding import Finding
 from jfsnb.queries.model import Row
-from jfsnb.queries.mounts import mounts
-from jfsnb.queries.verify import verify
 
-__all__ = ["Finding", "doctor", "explain", "mounts", "verify"]
+Source = Cluster | Snapshot
 
 
-def doctor(cluster: Cluster, driver_namespace: str = "") -> Finding:
+def mounts(at: Source, driver_namespace: str = "", node: str = "", everyone: bool = False) -> Finding:
+    """See jfsnb.queries.mounts; ``everyone``: ask each Mount Pod for its client, however many there are."""
+    known = at if isinstance(at, Snapshot) else collect.for_mounts(at, driver_namespace, node, everyone)
+    return mounting.mounts(known, node)
+
+
+def verify(at: Source, namespace: str, target: str, image: str = "", driver_namespace: str = "") -> Finding:
+    """See jfsnb.queries.verify."""
+    known = at if isinstance(at, Snapshot) else collect.for_verify(at, namespace, target, driver_namespace)
+    return verifying.verify(known, namespace, target, image)
+
+
+def explain(at: Source, namespace: str, claim: str, node: str = "", driver_namespace: str = "") -> Finding:
+    """See jfsnb.queries.explain."""
+    known = at if isinstance(at, Snapshot) else collect.for_explain(at, namespace, claim, driver_namespace)
+    return explaining.explain(known, namespace, claim, node)
+
+
+def doctor(at: Source, driver_namespace: str = "", everyone: bool = False) -> Finding:
     """The whole cluster without any parameter. Rows, worst first: object, code, verdict, reason, next_action."""
-    driver = driver_facts.find_driver(cluster, driver_namespace)
-    taken = look.snapshot(cluster, driver)
+    known = at if isinstance(at, Snapshot) else collect.for_doctor(at, driver_namespace, everyone)
+    config_map = known.part("config_map")
     first = (
-        preflight_checks.driver_installed(cluster.find("csidrivers", name=names.DRIVER), driver.daemon_set),
-        preflight_checks.mount_pod_mode(driver.deployment),
-        preflight_checks.config_known(driver.deployment),
-        preflight_checks.config_loads(driver.config_text),
+        preflight_checks.driver_installed(known.part("csi_driver"), known.part("daemon_set")),
+        preflight_checks.mount_pod_mode(known.deployment),
+        preflight_checks.config_known(known.deployment),
+        preflight_checks.config_loads(config_map if isinstance(config_map, Unreadable) else known.config_text),
     )
-    checks = sorted((*first, *examine(taken)), key=lambda c: (SEVERITY.index(c.verdict), c.code))
+    checks = sorted((*first, *examine(known)), key=lambda c: (SEVERITY.index(c.verdict), c.code))
     return Finding(tuple(_doctor_row(c) for c in checks), tuple(checks))
 
 

@@ -2,73 +2,78 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jfsnb.checks import client as client_checks
 from jfsnb.checks import configured
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.model import SEVERITY, CheckResult, Verdict
+from jfsnb.checks.parts import NOT_READ
 from jfsnb.checks.serving import mount_pod_ready
-from jfsnb.cluster.client import Cluster
+from jfsnb.checks.snapshot import NOT_ASKED, Loaded, Snapshot
 from jfsnb.driver.config.merging import ImageDecision
 from jfsnb.driver.mountpods.mount_pods import MountPod
-from jfsnb.driver.names import RECORDED
-from jfsnb.driver.settings.prediction import Prediction
-from jfsnb.queries import clients, driver_facts
+from jfsnb.driver.settings.prediction import Prediction, predict
+from jfsnb.queries import clients
 from jfsnb.queries.finding import Finding
-from jfsnb.queries.inventory import Inventory
-from jfsnb.queries.loaded import NOT_ASKED
-from jfsnb.queries.loaded import rows_of as config_rows
-from jfsnb.queries.model import Row
+from jfsnb.queries.model import Row, Table
 
 Obj = dict[str, Any]
-#: More Mount Pods than this are not each asked which client runs in them, unless that is wished.
-ASKED_FOR_CLIENTS = 30
-THREADS = 16
 NOBODY = "nobody uses it"
 
 
-def mounts(cluster: Cluster, driver_namespace: str = "", node: str = "", deep: bool = False) -> Finding:
+def mounts(known: Snapshot, node: str = "") -> Finding:
     """All Mount Pods.
 
     Args:
         node: only those on this node.
-        deep: ask each one which client runs, however many there are.
 
     Rows: name, node, volume, claim, image, client, desired_image, next_mount, phase, ready, references, serves,
     age_seconds, verdict, reason. Table "configuration in force": node, pod, state, why.
     """
-    known = Inventory.of(cluster, driver_namespace)
-    now = datetime.now(UTC)
-    found = [(pod, *_judged(known, obj, pod)) for obj, pod in known.mount_pods() if node in ("", pod.node)]
-    running = _running(known, [pod for pod, _, _ in found], deep)
     rows, checks = [], []
-    for pod, judged, coming in found:
-        versions = running.get(pod.uid)
-        client = None if versions is None else clients.best(versions)[1]
-        judged += client_checked(pod, versions)
-        rows.append(_row(known, pod, judged, coming, client, now))
+    for obj, pod in zip(known.mount_pods, known.parsed, strict=True):
+        if node not in ("", pod.node):
+            continue
+        judged, coming = _judged(known, obj, pod)
+        judged += client_checked(pod, known.clients.get(pod.name))
+        rows.append(_row(known, pod, judged, coming))
         checks += judged
-    nodes = config_rows(known.loaded.values())
-    states = [
-        one.state for one in known.loaded.values() if one.state.state != NOT_ASKED and node in ("", one.state.node)
-    ]
-    if states:
-        checks.append(configured.in_force(states, [s.node for s in states]))
+    here = [one.state for one in known.loaded.values() if node in ("", one.state.node)]
+    asked = [state for state in here if state.state != NOT_ASKED]
+    if asked:
+        checks.append(configured.in_force(asked, [s.node for s in asked]))
     ordered = tuple(sorted(rows, key=lambda r: (r["node"], r["name"])))
-    return Finding(ordered, tuple(checks), {"configuration in force": nodes})
+    return Finding(ordered, tuple(checks), {"configuration in force": config_rows(known.loaded.values())})
 
 
-def _judged(known: Inventory, obj: Obj, pod: MountPod) -> tuple[list[CheckResult], str]:
+def _judged(known: Snapshot, obj: Obj, pod: MountPod) -> tuple[list[CheckResult], str]:
     """Checks, and what the next mount of its volume would do, in words."""
     checks = [mount_pod_ready(pod)]
     if not pod.references:
         return checks, NOBODY
     pv_name, is_ce = pod.references[0].pv_name, pod.command.is_ce
     checks.append(client_checks.desired_image(pod, known.desired(pv_name, pod.node, is_ce)))
-    return checks, words_of(known.next_mount(pv_name, pod.node, [obj], is_ce))
+    return checks, words_of(next_mount(known, pv_name, pod.node, [obj], is_ce))
+
+
+def next_mount(
+    known: Snapshot, pv_name: str, node: str, candidates: list[Obj], is_ce: bool, *, exactly: bool = False
+) -> Prediction | Unreadable:
+    """Whether the next mount of a volume on a node would use one of these Mount Pods.
+
+    Args:
+        exactly: also by the driver's hash, where that was read.
+    """
+    decision = known.desired(pv_name, node, is_ce, as_loaded=True)
+    if isinstance(decision, Unreadable):
+        return decision
+
+    def hash_for(pod: MountPod) -> str | None:
+        return known.next_hashes.get(pod.name, {}).get(pv_name) if exactly else None
+
+    return predict(candidates, known.merged(pv_name, node), decision, hash_for)
 
 
 def words_of(coming: Prediction | Unreadable) -> str:
@@ -82,7 +87,7 @@ def words_of(coming: Prediction | Unreadable) -> str:
     return f"a new one ({', '.join(fields[:2])}{more})" if fields else "a new one"
 
 
-def client_checked(pod: MountPod, versions: dict[str, str | Unreadable] | None) -> list[CheckResult]:
+def client_checked(pod: MountPod, versions: Mapping[str, str | Unreadable] | None) -> list[CheckResult]:
     """What the client itself says: its tag is honest, and what runs is what a restart would bring.
 
     Args:
@@ -95,31 +100,29 @@ def client_checked(pod: MountPod, versions: dict[str, str | Unreadable] | None) 
     return [*told, agreed] if agreed.verdict is Verdict.FAIL else told
 
 
-def _running(known: Inventory, pods: list[MountPod], deep: bool) -> dict[str, dict[str, str | Unreadable]]:
-    """UID → versions of the client by source, for Ready Mount Pods on Ready nodes."""
-    ready = driver_facts.ready_nodes(known.nodes.values())
-    asked = [p for p in pods if p.ready and p.node in ready and p.annotations.get(RECORDED) != "true"]
-    if len(asked) > ASKED_FOR_CLIENTS and not deep:
-        return {}
-    with ThreadPoolExecutor(THREADS) as pool:
-        answers = pool.map(lambda p: clients.in_mount_pod(known.cluster, p), asked)
-        return dict(zip((p.uid for p in asked), answers, strict=True))
-
-
 def worst(checks: list[CheckResult]) -> CheckResult:
     return min(checks, key=lambda c: SEVERITY.index(c.verdict))
 
 
-def _row(
-    known: Inventory,
-    pod: MountPod,
-    checks: list[CheckResult],
-    coming: str,
-    client: str | Unreadable | None,
-    now: datetime,
-) -> Row:
+def config_rows(found: Iterable[Loaded]) -> Table:
+    """Columns node, pod, state, why."""
+    states = sorted((one.state for one in found), key=lambda s: (s.state == NOT_ASKED, s.node))
+    return tuple({"node": s.node, "pod": s.pod, "state": s.state, "why": s.detail} for s in states)
+
+
+def app_pod_name(known: Snapshot, uid: str) -> str:
+    """``namespace/name``, or that it is gone, or that it is not known."""
+    if isinstance(known.part("app_pods"), Unreadable):
+        return f"(not known: {uid[:8]})"
+    meta = known.app_pod_by_uid.get(uid, {}).get("metadata")
+    return f"{meta['namespace']}/{meta['name']}" if meta else f"(gone: {uid[:8]})"
+
+
+def _row(known: Snapshot, pod: MountPod, checks: list[CheckResult], coming: str) -> Row:
     pv_name = pod.references[0].pv_name if pod.references else ""
     decision = known.desired(pv_name, pod.node, pod.command.is_ce) if pv_name else Unreadable(NOBODY)
+    versions = known.clients.of(pod.name)
+    client = versions if isinstance(versions, Unreadable) else clients.best(versions)[1]
     bad = worst(checks)
     return {
         "name": pod.name,
@@ -127,14 +130,14 @@ def _row(
         "volume": pv_name or pod.unique_id,
         "claim": known.claim_name(pv_name),
         "image": pod.image,
-        "client": "" if client is None else clients.shown(client),
+        "client": "" if client == NOT_READ else clients.shown(client),
         "desired_image": decision.image if isinstance(decision, ImageDecision) else "",
         "next_mount": coming,
         "phase": pod.phase,
         "ready": pod.ready,
         "references": len(pod.references),
-        "serves": ", ".join(known.app_pod(r.pod_uid) for r in pod.references),
-        "age_seconds": round((now - pod.created).total_seconds()) if pod.created else None,
+        "serves": ", ".join(app_pod_name(known, r.pod_uid) for r in pod.references),
+        "age_seconds": round((known.now - pod.created).total_seconds()) if pod.created else None,
         "verdict": str(bad.verdict),
         "reason": "" if bad.verdict is Verdict.PASS else bad.reason,
     }

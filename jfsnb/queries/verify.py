@@ -8,17 +8,15 @@ from jfsnb.checks import client as client_checks
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.model import CheckResult
 from jfsnb.checks.serving import claim_bound, mount_pod_ready, served_by_one
-from jfsnb.cluster.client import Cluster
+from jfsnb.checks.snapshot import Snapshot
 from jfsnb.driver.config.merging import ImageDecision
 from jfsnb.driver.mountpods.mount_pods import MountPod, Pairing, VolumePairing, claims_of, pair
 from jfsnb.driver.names import RECORDED
 from jfsnb.errors import NotInCluster
 from jfsnb.queries import clients
 from jfsnb.queries.finding import Finding
-from jfsnb.queries.inventory import Inventory
-from jfsnb.queries.loaded import rows_of as config_rows
 from jfsnb.queries.model import Row
-from jfsnb.queries.mounts import client_checked, words_of, worst
+from jfsnb.queries.mounts import client_checked, config_rows, next_mount, words_of, worst
 
 Obj = dict[str, Any]
 KINDS = {
@@ -30,7 +28,7 @@ KINDS = {
 NOBODY_RUNS_IT = Unreadable("it is only recorded, nobody runs it")
 
 
-def verify(cluster: Cluster, namespace: str, target: str, image: str = "", driver_namespace: str = "") -> Finding:
+def verify(known: Snapshot, namespace: str, target: str, image: str = "") -> Finding:
     """Which client serves, per volume, and is it the one that the configuration asks for?
 
     Args:
@@ -41,19 +39,17 @@ def verify(cluster: Cluster, namespace: str, target: str, image: str = "", drive
     reason.
 
     Raises:
-        NotInCluster: there is neither, or no driver.
+        NotInCluster: there is neither.
     """
-    pods, claim = _meant(cluster, namespace, target)
-    known = Inventory.of(cluster, driver_namespace)
-    everyone = list(known.mount_pods())
+    pods, claim = meant(known, namespace, target)
     rows: list[Row] = []
     checks: list[CheckResult] = []
     if claim:
-        pvc = known.claims.get((namespace, claim))
-        pv = known.pvs.get(((pvc or {}).get("spec") or {}).get("volumeName", ""))
+        pvc = known.pvc_by_key.get((namespace, claim))
+        pv = known.pv_by_name.get(((pvc or {}).get("spec") or {}).get("volumeName", ""))
         checks.append(claim_bound(pvc, pv, f"{namespace}/{claim}"))
     for app in pods:
-        found, judged = _verify_pod(known, app, everyone, image, claim)
+        found, judged = _verify_pod(known, app, image, claim)
         rows += found
         checks += judged
     nodes = {row["node"] for row in rows}
@@ -61,45 +57,51 @@ def verify(cluster: Cluster, namespace: str, target: str, image: str = "", drive
     return Finding(tuple(rows), tuple(checks), {"configuration in force": config_rows(here)})
 
 
-def _meant(cluster: Cluster, namespace: str, target: str) -> tuple[list[Obj], str]:
-    """The app Pods that are meant, and the claim if one was named."""
+def meant(known: Snapshot, namespace: str, target: str) -> tuple[list[Obj], str]:
+    """The app Pods that are meant, and the claim if one was named. Raises NotInCluster where there is neither."""
     kind, _, name = target.rpartition("/")
     plural = KINDS.get(kind, "")
+    beside = [p for p in known.app_pods if p["metadata"]["namespace"] == namespace]
     if plural in ("", "pods"):
-        pod = cluster.find("pods", namespace, name)
-        if pod is not None:
-            return [pod], ""
-    if plural in ("", "persistentvolumeclaims") and cluster.find("persistentvolumeclaims", namespace, name):
-        pods = cluster.list("pods", namespace)
-        return [p for p in pods if _lives(p) and name in {claim for _, claim in claims_of(p)}], name
+        for pod in beside:
+            if pod["metadata"]["name"] == name:
+                return [pod], ""
+    if plural in ("", "persistentvolumeclaims") and (namespace, name) in known.pvc_by_key:
+        return [p for p in beside if _lives(p) and name in {claim for _, claim in claims_of(p)}], name
     what = {"pods": "no Pod", "persistentvolumeclaims": "no claim"}.get(plural, "neither a Pod nor a claim")
     raise NotInCluster(f"there is {what} {namespace}/{name}", "check the name, and the namespace: -n NAMESPACE")
+
+
+def serving(known: Snapshot, app: Obj, only: str = "") -> list[MountPod]:
+    """The Mount Pods that serve an app Pod's volumes, or one claim's only."""
+    return [v.mount_pod for v in _pairing(known, app).volumes if only in ("", v.claim) and v.mount_pod is not None]
+
+
+def _pairing(known: Snapshot, app: Obj) -> Pairing:
+    namespace = app["metadata"]["namespace"]
+    claims = [known.pvc_by_key[namespace, c] for _, c in claims_of(app) if (namespace, c) in known.pvc_by_key]
+    return pair(app, claims, known.pvs, known.parsed, process_mode=known.deployment.process_mode)
 
 
 def _lives(pod: Obj) -> bool:
     return (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
 
 
-def _verify_pod(
-    known: Inventory, app: Obj, everyone: list[tuple[Obj, MountPod]], image: str, only: str
-) -> tuple[list[Row], list[CheckResult]]:
-    namespace = app["metadata"]["namespace"]
-    claims = [known.claims[namespace, c] for _, c in claims_of(app) if (namespace, c) in known.claims]
-    process = known.driver.deployment.process_mode
-    pairing = pair(app, claims, known.pvs.values(), (pod for _, pod in everyone), process_mode=process)
+def _verify_pod(known: Snapshot, app: Obj, image: str, only: str) -> tuple[list[Row], list[CheckResult]]:
+    pairing = _pairing(known, app)
     volumes = [v for v in pairing.volumes if only in ("", v.claim)]
     if not volumes:
         return [], [served_by_one(pairing, only)]
     rows, checks = [], []
     for volume in volumes:
-        row, judged = _verify_volume(known, pairing, volume, everyone, image)
+        row, judged = _verify_volume(known, pairing, volume, image)
         rows.append(row)
         checks += judged
     return rows, checks
 
 
 def _verify_volume(
-    known: Inventory, pairing: Pairing, volume: VolumePairing, everyone: list[tuple[Obj, MountPod]], image: str
+    known: Snapshot, pairing: Pairing, volume: VolumePairing, image: str
 ) -> tuple[Row, list[CheckResult]]:
     checks = [served_by_one(pairing, volume.claim)]
     serving = volume.mount_pod
@@ -109,15 +111,15 @@ def _verify_volume(
     if serving is not None:
         desired = known.desired(volume.pv, serving.node, serving.command.is_ce)
         recorded = serving.annotations.get(RECORDED) == "true"
-        versions = None if recorded else clients.in_mount_pod(known.cluster, serving)
-        source, runs = ("", NOBODY_RUNS_IT) if versions is None else clients.best(versions)
+        versions = NOBODY_RUNS_IT if recorded else known.clients.of(serving.name)
+        source, runs = ("", versions) if isinstance(versions, Unreadable) else clients.best(versions)
         checks.append(mount_pod_ready(serving))
         checks.append(
             client_checks.spec_image(serving, image) if image else client_checks.desired_image(serving, desired)
         )
-        checks += client_checked(serving, versions)
-        here = [obj for obj, pod in everyone if _beside(pod, serving)]
-        predicted = known.next_mount(volume.pv, serving.node, here, serving.command.is_ce, exactly=True)
+        checks += client_checked(serving, None if isinstance(versions, Unreadable) else versions)
+        here = [o for o, p in zip(known.mount_pods, known.parsed, strict=True) if _beside(p, serving)]
+        predicted = next_mount(known, volume.pv, serving.node, here, serving.command.is_ce, exactly=True)
         coming = predicted.reason if not isinstance(predicted, Unreadable) else words_of(predicted)
     bad = worst(checks)
     row = {

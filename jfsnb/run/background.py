@@ -8,6 +8,7 @@ from typing import Any
 
 from jfsnb.checks.client import ON_DISK
 from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.preflight import is_ready
 from jfsnb.checks.serving import mount_pod_ready, served_by_one
 from jfsnb.cluster.redact import redact_text
 from jfsnb.driver import names
@@ -109,10 +110,10 @@ def _node_rows(driver: Driver, nodes: Iterable[Obj], csi_nodes: Iterable[Obj], p
         rows.append(
             {
                 "node": name,
-                "ready": driver_facts.is_ready(node),
+                "ready": is_ready(node),
                 "driver_registered": name in registered,
                 "csi_node_pod": plugin["metadata"]["name"] if plugin else "",
-                "csi_node_ready": plugin is not None and driver_facts.is_ready(plugin),
+                "csi_node_ready": plugin is not None and is_ready(plugin),
                 "mount_pods": served.count(name),
             }
         )

@@ -14,7 +14,7 @@ from jfsnb.driver.config import merging as driver_config
 from jfsnb.driver.config.edit import Edit
 from jfsnb.driver.config.effects import Mount, edit_warnings
 from jfsnb.errors import ConflictError, NotInCluster
-from jfsnb.queries import affected, driver_facts
+from jfsnb.queries import affected, collect, driver_facts
 from jfsnb.queries.driver_facts import Driver, Volume
 from jfsnb.queries.model import Timeline
 from jfsnb.run import config_map as config
@@ -45,8 +45,10 @@ def plan(run: Run) -> PatchPlan:
         now = driver_facts.decide_image(run.cluster, driver, driver.config(), volume, node)
         then = driver_facts.decide_image(run.cluster, driver, driver_config.load(edit.after), volume, node)
     with timeline.measure("preview whom it affects"):
-        reach = affected.reach(run.cluster, driver, edit)
+        reach = affected.reach(collect.for_reach(run.cluster, driver), edit)
     warnings = edit_warnings(edit, driver.config_map, Mount(volume.claim, volume.pv, node), reach.everyone)
+    if reach.unread is not None:
+        warnings = (*warnings, f"whom it affects is not known: {reach.unread.why}")
     image = run.settings.image
     checks = [decides_for_image(then, image, volume.claim_name)]
     if baseline_image := (run.recall(Baseline.PART) or {}).get("mount_image"):

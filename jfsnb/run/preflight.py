@@ -216,14 +216,14 @@ def ask(cluster: Cluster, permissions: tuple[Permission, ...]) -> tuple[Permissi
 
 def nodes_with_driver(cluster: Cluster, driver: Driver) -> tuple[dict[str, Obj], dict[str, str]]:
     """Nodes on which the driver can work now: node → its CSI node Pod; and the others with a word why not."""
-    ready_nodes = {n["metadata"]["name"] for n in cluster.list("nodes") if driver_facts.is_ready(n)}
+    ready_nodes = {n["metadata"]["name"] for n in cluster.list("nodes") if checks.is_ready(n)}
     ready: dict[str, Obj] = {}
     others: dict[str, str] = {}
     for pod in driver.node_pods:
         node = pod["spec"].get("nodeName", "")
         if node not in ready_nodes:
             others[node] = "the node is not Ready"
-        elif not driver_facts.is_ready(pod) or pod["metadata"].get("deletionTimestamp"):
+        elif not checks.is_ready(pod) or pod["metadata"].get("deletionTimestamp"):
             others[node] = "its CSI node Pod is not Ready"
         else:
             ready[node] = pod

@@ -3,7 +3,8 @@
 import copy
 from datetime import UTC, datetime
 
-from jfsnb.checks.diagnosis.snapshot import Snapshot
+from jfsnb.checks.client import CONFIG_FILE
+from jfsnb.checks.snapshot import Snapshot
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod, is_mount_pod
 from jfsnb.sandbox import world
@@ -53,7 +54,12 @@ def healthy(**changes):
         "csi_files": {live["metadata"]["name"]: config_map["data"]["config.yaml"]},
         "csi_logs": {live["metadata"]["name"]: ['I1 "juicefs volume mounted" volumeId="x"']},
         "mount_logs": {mounts[0]["metadata"]["name"]: ["<INFO>: OK, myjfs is ready at /jfs/x"]},
-        "versions": {m["metadata"]["name"]: "1.3.0+2025-07-03.30190ca" for m in mounts},
+        "clients": {m["metadata"]["name"]: {CONFIG_FILE: "1.3.0+2025-07-03.30190ca"} for m in mounts},
+        "csi_driver": kinds["CSIDriver"][0],
+        "events": [],
+        "secrets": {},
+        "csi_file_times": {},
+        "next_hashes": {},
     }
     return Snapshot(**{**facts, **changes})
 

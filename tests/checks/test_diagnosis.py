@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from check_builders import NOW, OTHER_DIGEST, healthy
 
-from jfsnb.checks.codes import REGISTER
+from jfsnb.checks.codes import REGISTER, Unreadable
 from jfsnb.checks.diagnosis.rules import examine
 from jfsnb.checks.diagnosis.snapshot import RULES, diagnose
 from jfsnb.checks.model import Verdict
 from jfsnb.checks.page import page
+from jfsnb.checks.parts import NotRead
+from jfsnb.checks.snapshot import PARTS, Snapshot
 from jfsnb.driver import names
 from jfsnb.sandbox import world
 
@@ -105,7 +107,7 @@ def tag_pushed_again(pod):
 
 
 def false_tag(s):
-    return replace(s, versions={first(s)["metadata"]["name"]: "juicefs version 1.2.0+2024-06-18.6b6b9a0"})
+    return replace(s, clients={first(s)["metadata"]["name"]: {".config": "juicefs version 1.2.0+2024-06-18.6b6b9a0"}})
 
 
 def binary_upgrade(s):
@@ -358,15 +360,32 @@ def test_why_an_image_cannot_be_pulled(message, words):
 
 def test_what_could_not_be_read_is_an_error_never_silence():
     for name in sorted({need for entry in RULES for need in entry.needs}):
-        found = examine(healthy(unread={name: "403"}))
-        assert {r.code for r in found} == {entry.code for entry in RULES if name in entry.needs}
+        found = examine(healthy(**{name: Unreadable("403")}))
+        assert {r.code for r in found} >= {entry.code for entry in RULES if name in entry.needs}
         assert {r.verdict for r in found} == {Verdict.ERROR}
 
 
 def test_what_could_be_read_in_part_is_an_error_beside_what_is_found_in_the_rest():
-    world = waiting(healthy(partly={"mount_pods": "page 2: 500"}), "ErrImagePull", phase="Pending")
-    found = [r for r in examine(world) if r.code == "JFS-MNT-113"]
+    told = {"a": ["<WARNING>: FUSE session is busy, don't restart"], "b": Unreadable("timeout"), "c": Unreadable("403")}
+    found = [r for r in examine(healthy(mount_logs=told)) if r.code == "JFS-IMG-105"]
     assert {r.verdict for r in found} == {Verdict.ERROR, Verdict.FAIL}
+    assert [r.reason for r in found if r.verdict is Verdict.ERROR] == [
+        "could not look: mount_logs: b: timeout (and 1 more)"
+    ]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_rule_that_meets_what_it_did_not_say_that_it_needs_is_an_error_too(name):
+    unheard = healthy(**{name: Unreadable("403")})
+    assert {r.verdict for r in diagnose(unheard)} <= {Verdict.ERROR}
+    with pytest.raises(NotRead, match="403"):
+        getattr(unheard, name)
+
+
+def test_what_nobody_has_read_is_never_an_empty_list():
+    found = diagnose(Snapshot())
+    assert {r.code for r in found} == {entry.code for entry in RULES if entry.needs} and found
+    assert {r.verdict for r in found} == {Verdict.ERROR}
 
 
 def test_an_object_that_no_rule_understands_is_an_error_of_those_rules_alone():

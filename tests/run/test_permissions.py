@@ -133,9 +133,9 @@ def test_a_reader_may_ask_everything_and_needs_nothing_more(
         assert "forbidden" not in result.output
         # NOT_READY: a Mount Pod that another test used is just ending; what could not be looked at would be ERROR
         assert json.loads(result.stdout)["verdict"] in ("PASS", "WARN", "NOT_READY")
+    planned = CliRunner().invoke(main, ["patch", "--image", NEW, *where])
+    assert (planned.exit_code, "forbidden" in planned.output) == (0, False)  # the plan alone changes nothing
     assert unused(manifests("read-only"), done) == set()
-    refused = CliRunner().invoke(main, ["patch", "--image", NEW, *where])
-    assert (refused.exit_code, "forbidden" in refused.output) == (0, False)  # the plan alone changes nothing
     refused = CliRunner().invoke(main, ["patch", "--yes", "--image", NEW, *where, "--run-id", "refused"])
     assert refused.exit_code == 3 and "PermissionMissing" in refused.output
     assert world.config == world.before["config"]["config.yaml"]

@@ -60,7 +60,7 @@ def tag_moved(snapshot: Snapshot) -> Iterator[CheckResult]:
     "Clients are the version that their tag claims",
     "The image was tagged with a version that its client does not have, or the binary was exchanged.",
     "Tag images with the version that their client reports.",
-    needs=["versions"],
+    needs=["clients"],
 )
 def false_tag(snapshot: Snapshot) -> Iterator[CheckResult]:
     for pod in snapshot.parsed:

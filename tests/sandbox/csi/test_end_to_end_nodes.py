@@ -3,9 +3,9 @@
 import os
 
 import pytest
+from jfsnb.queries import collect
 
 from jfsnb.cluster.connect import connect
-from jfsnb.queries.inventory import Inventory
 from jfsnb.sandbox import lifecycle
 
 from .world import NEW, NODE, OLD, World
@@ -30,7 +30,7 @@ def two_nodes():
 
 def states(world):
     """What the tool says of the live nodes' configuration."""
-    found = Inventory.of(connect(kubeconfig=world.kubeconfig)).loaded
+    found = collect.for_mounts(connect(kubeconfig=world.kubeconfig)).loaded
     return {node: found[node].state.state for node in (NODE, SECOND)}
 
 

@@ -1,0 +1,168 @@
+"""What Pods answer for a snapshot: CSI nodes for the configuration they have, Mount Pods for their client and log.
+
+A Pod is asked only where a kubelet answers for it, and of many Mount Pods only some unless all are wished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.parts import Each
+from jfsnb.checks.preflight import is_ready
+from jfsnb.checks.snapshot import LogLine, Snapshot, can_be_asked
+from jfsnb.cluster.client import Cluster
+from jfsnb.driver import names
+from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.driver.settings.next_mount import NextMount, next_hash
+from jfsnb.errors import JfsnbError, NotInCluster
+from jfsnb.queries import clients
+
+Obj = dict[str, Any]
+T = TypeVar("T")
+THREADS = 8
+CSI_LOG_LINES, MOUNT_LOG_LINES = 400, 100
+#: More Mount Pods than this are not asked which client runs in them, unless that is wished.
+ASKED_FOR_CLIENTS = 30
+#: The kubelet swaps this link when it brings a change, so that its own time is the change's.
+_ASK_FILE = 'stat -c %Y "$(dirname "$0")/..data" 2>/dev/null || echo 0; cat "$0"'
+
+
+def attempt(read: Callable[[], T]) -> T | Unreadable:
+    """A value, or why there is none."""
+    try:
+        return read()
+    except JfsnbError as error:
+        return Unreadable(error.what)
+
+
+def csi_nodes(cluster: Cluster, found: Snapshot) -> dict[str, Any]:
+    """What each CSI node Pod has of the configuration, and its log."""
+    asked = [p for p in found.csi_pods if can_be_asked(p, found.node_by_name)]
+    with ThreadPoolExecutor(2) as pool:  # each of the two asks several Pods at once
+        files = pool.submit(_each, asked, lambda namespace, name: _file(cluster, namespace, name))
+        logs = pool.submit(_each, asked, lambda namespace, name: _csi_log(cluster, namespace, name))
+    both = Each(files.result())
+    return {
+        "csi_logs": logs.result(),
+        "csi_files": both.map(lambda pair: pair[1]),
+        "csi_file_times": both.map(lambda pair: pair[0]),
+    }
+
+
+def _file(cluster: Cluster, namespace: str, name: str) -> tuple[datetime | None, str]:
+    answer = cluster.execute(namespace, name, ["sh", "-c", _ASK_FILE, names.CONFIG_PATH], names.PLUGIN_CONTAINER)
+    when, _, text = answer.stdout.partition("\n")
+    if not answer.ok or not when.isdigit():
+        raise JfsnbError(f"cat {names.CONFIG_PATH} in {name}: {answer.stderr.strip() or f'exit code {answer.code}'}")
+    return datetime.fromtimestamp(int(when), UTC) if int(when) else None, text
+
+
+def _csi_log(cluster: Cluster, namespace: str, name: str) -> tuple[LogLine, ...]:
+    lines = cluster.log(namespace, name, names.PLUGIN_CONTAINER, tail=CSI_LOG_LINES, timestamps=True)
+    return tuple(map(LogLine.stamped, lines))
+
+
+def _each(pods: Iterable[Obj], read: Callable[[str, str], T]) -> dict[str, T | Unreadable]:
+    """Pod name → what reading it gave, several at a time; Pods that have gone since they were listed are left out."""
+
+    def one(pod: Obj) -> tuple[str, T | Unreadable] | None:
+        meta = pod["metadata"]
+        try:
+            return meta["name"], read(meta["namespace"], meta["name"])
+        except NotInCluster:
+            return None
+        except JfsnbError as error:
+            return meta["name"], Unreadable(error.what)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return dict(found for found in pool.map(one, pods) if found is not None)
+
+
+def mount_logs(cluster: Cluster, found: Snapshot) -> dict[str, Any] | Unreadable:
+    """Logs of Mount Pods that may say what is wrong."""
+    for name in ("mount_pods", "nodes"):
+        if isinstance(found.part(name), Unreadable):
+            return Unreadable(f"{name}: {found.part(name).why}")
+    troubled = [p for p in found.mount_pods if _in_trouble(p, found)]
+    lines = MOUNT_LOG_LINES
+    return _each(troubled, lambda namespace, name: cluster.log(namespace, name, names.MOUNT_CONTAINER, tail=lines))
+
+
+def _in_trouble(pod: Obj, found: Snapshot) -> bool:
+    """A Mount Pod on a node that can hand out its log; one that never started has none."""
+    states = (pod.get("status") or {}).get("containerStatuses") or ()
+    restarted = any(s.get("restartCount") for s in states)
+    started = any(kind in (s.get("state") or {}) for s in states for kind in ("running", "terminated")) or restarted
+    return can_be_asked(pod, found.node_by_name) and started and (restarted or not is_ready(pod))
+
+
+def with_clients(cluster: Cluster, found: Snapshot, pods: Iterable[MountPod], everyone: bool) -> Snapshot:
+    """Which client runs in Ready Mount Pods on Ready nodes; of many only in the newest, unless everyone is wished."""
+    if isinstance(found.part("nodes"), Unreadable):
+        return found.but(clients=Unreadable(f"nodes: {found.part('nodes').why}"))
+    ready = {name for name, node in found.node_by_name.items() if is_ready(node)}
+    able = [p for p in pods if p.ready and p.node in ready and p.annotations.get(names.RECORDED) != "true"]
+    able.sort(key=lambda p: (p.created is not None, p.created and p.created.timestamp(), p.name), reverse=True)
+    asked = able if everyone else able[:ASKED_FOR_CLIENTS]
+    by_name = {p.name: p for p in asked}
+    objs = [{"metadata": {"namespace": p.namespace, "name": p.name}} for p in asked]
+    told: dict[str, Any] = _each(objs, lambda _, name: clients.in_mount_pod(cluster, by_name[name]))
+    told |= dict.fromkeys((p.name for p in able[len(asked) :]), not_asked(ASKED_FOR_CLIENTS))
+    return found.but(clients=told)
+
+
+def not_asked(limit: int) -> Unreadable:
+    """Of many Pods only some are asked."""
+    return Unreadable(f"not asked: there are more than {limit} (--all asks everyone)")
+
+
+def secret_keys(cluster: Cluster, pvs: Iterable[Obj]) -> dict[str, tuple[str, ...] | Unreadable | None]:
+    """Keys of the Secrets that volumes are mounted with."""
+    refs = [(v["spec"].get("csi") or {}).get("nodePublishSecretRef") or {} for v in pvs]
+    places = sorted({(r.get("namespace", ""), r.get("name", "")) for r in refs if r})
+
+    def keys(place: tuple[str, str]) -> tuple[str, ...] | None:
+        secret = cluster.find("secrets", *place)
+        return None if secret is None else tuple(sorted(secret.get("data") or {}))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = pool.map(lambda place: attempt(lambda: keys(place)), places)
+        return {"/".join(place): one for place, one in zip(places, found, strict=True)}
+
+
+def with_hashes(cluster: Cluster, found: Snapshot, pods: Iterable[MountPod], pv_name: str = "") -> Snapshot:
+    """Whether these Mount Pods fit the next mount, by the driver's own hash, where its Secret may be read.
+
+    Args:
+        pv_name: of this volume; empty: of each that they serve.
+    """
+    told: dict[str, dict[str, str] | Unreadable] = {}
+    for pod in pods:
+        volumes = [pv_name] if pv_name else sorted({r.pv_name for r in pod.references})
+        hashes = {pv: attempt(lambda pod=pod, pv=pv: _hash(cluster, found, pod, pv)) for pv in volumes}  # type: ignore[misc]
+        told[pod.name] = {pv: one for pv, one in hashes.items() if isinstance(one, str)}
+    return found.but(next_hashes=told)
+
+
+def _hash(cluster: Cluster, found: Snapshot, pod: MountPod, pv_name: str) -> str | None:
+    csi_pod, pv = found.csi_pod_by_node.get(pod.node), found.pv_by_name.get(pv_name)
+    decision = found.desired(pv_name, pod.node, pod.command.is_ce, as_loaded=True)
+    if csi_pod is None or pv is None or isinstance(decision, Unreadable) or not pod.settings_hash:
+        return None
+    mount = NextMount(
+        pv=pv,
+        pvc=found.claim_of(pv_name),
+        csi_pod=csi_pod,
+        namespace=found.deployment.namespace,
+        merged=found.merged(pv_name, pod.node),
+        decision=decision,
+        env=found.deployment.env,
+        read_only="ro" in pod.command.options,
+        fs_uuid=pod.annotations.get(names.FS_UUID, ""),
+    )
+    secret = names.secret_name(pod.unique_id)
+    return cluster.from_secret(found.deployment.namespace, secret, "jfsSettings", lambda kept: next_hash(kept, mount))

@@ -1,0 +1,219 @@
+"""Taking a snapshot of a live cluster: a few paged lists side by side, then what CSI nodes and Mount Pods answer.
+
+What a question does not need is not read, and says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.preflight import is_ready
+from jfsnb.checks.snapshot import Snapshot
+from jfsnb.cluster.client import Cluster
+from jfsnb.driver import names
+from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.queries import ask_pods, driver_facts
+from jfsnb.queries.driver_facts import Driver
+
+Obj = dict[str, Any]
+THREADS = 8
+_NOT_NEEDED = Unreadable("this question does not need it")
+_VOLUME = re.compile(r'for volume "([^"]+)"')
+
+
+def for_mounts(cluster: Cluster, driver_namespace: str = "", node: str = "", everyone: bool = False) -> Snapshot:
+    """What ``mounts`` needs.
+
+    Args:
+        node: ask Mount Pods on this node only. everyone: ask each for its client, however many there are.
+
+    Raises:
+        NotInCluster: no driver. PermissionMissing: it may not be looked for.
+    """
+    found = _lists(cluster, driver_namespace, ("mount_pods", "pvs", "pvcs", "nodes"), _metadata)
+    return ask_pods.with_clients(cluster, found, [p for p in found.parsed if node in ("", p.node)], everyone)
+
+
+def for_verify(cluster: Cluster, namespace: str, target: str, driver_namespace: str = "") -> Snapshot:
+    """What ``verify`` needs of a Pod or a claim. Raises as ``for_mounts``."""
+    from jfsnb.queries.verify import meant, serving
+
+    found = _lists(
+        cluster,
+        driver_namespace,
+        ("mount_pods", "pvs", "pvcs", "nodes"),
+        lambda c, known: _target(c, namespace, target),
+    )
+    apps, claim = meant(found, namespace, target)
+    pods = {pod.name: pod for app in apps for pod in serving(found, app, claim)}
+    found = ask_pods.with_clients(cluster, found, pods.values(), everyone=True)
+    return ask_pods.with_hashes(cluster, found, [p for s in pods.values() for p in found.parsed if _beside(p, s)])
+
+
+def for_explain(cluster: Cluster, namespace: str, claim: str, driver_namespace: str = "") -> Snapshot:
+    """What ``explain`` needs of a claim. Raises as ``for_mounts``."""
+    found = _lists(cluster, driver_namespace, ("mount_pods", "pvs", "pvcs", "nodes"), None)
+    pv_name = (found.pvc_by_key.get((namespace, claim), {}).get("spec") or {}).get("volumeName", "")
+    pv = found.pv_by_name.get(pv_name)
+    if pv is None:
+        return found
+    found = found.but(secrets=ask_pods.secret_keys(cluster, [pv]))
+    handle = pv["spec"]["csi"].get("volumeHandle", "")
+    mine = [p for p in found.parsed if p.unique_id == handle or any(r.pv_name == pv_name for r in p.references)]
+    return ask_pods.with_hashes(cluster, found, mine, pv_name)
+
+
+def for_reach(cluster: Cluster, driver: Driver) -> Snapshot:
+    """What the plan of a patch needs to say whom it affects."""
+    return _lists(cluster, "", ("mount_pods", "pvs", "pvcs", "nodes"), _metadata, driver, ask_nodes=False)
+
+
+def for_doctor(cluster: Cluster, driver_namespace: str = "", everyone: bool = False) -> Snapshot:
+    """Everything that the diagnosis rules look at. Raises as ``for_mounts``."""
+    parts = ("mount_pods", "pvs", "pvcs", "storage_classes", "nodes", "csi_nodes", "csi_driver", "events")
+    found = _lists(cluster, driver_namespace, parts, _users)
+    found = found.but(mount_logs=ask_pods.mount_logs(cluster, found))
+    return ask_pods.with_clients(cluster, found, found.parsed, everyone)
+
+
+AppPods = Callable[[Cluster, Mapping[str, Any]], list[Obj]]
+
+
+def _lists(
+    cluster: Cluster,
+    driver_namespace: str,
+    parts: Collection[str],
+    app_pods: AppPods | None,
+    driver: Driver | None = None,
+    *,
+    ask_nodes: bool = True,
+) -> Snapshot:
+    """Lists in parallel; CSI nodes are asked while the longer ones come.
+
+    Args:
+        app_pods: how to read them, given the other lists; None: not at all.
+    """
+    driver = driver or driver_facts.find_driver(cluster, driver_namespace)
+    reads: dict[str, Callable[[], Any]] = {
+        "nodes": lambda: cluster.list("nodes"),
+        "mount_pods": lambda: cluster.list("pods", driver.namespace, labels=names.MOUNT_POD_SELECTOR),
+        "pvs": lambda: [v for page in cluster.pages("persistentvolumes") for v in page if is_juicefs(v)],
+        "pvcs": lambda: cluster.list("persistentvolumeclaims"),
+        "storage_classes": lambda: cluster.list("storageclasses"),
+        "csi_nodes": lambda: cluster.list("csinodes"),
+        "csi_driver": lambda: cluster.find("csidrivers", name=names.DRIVER),
+        "events": lambda: [
+            *cluster.list("events", fields="type=Warning"),
+            *cluster.list("events", driver.namespace, fields="reason=Upgrade"),
+        ],
+    }
+    base = Snapshot(
+        now=datetime.now(UTC),
+        source=cluster.context,
+        tier=cluster.tier,
+        csi_pods=driver.node_pods,
+        daemon_set=_daemon_set(cluster, driver),
+        config_map=driver.config_map,
+        **dict.fromkeys((*reads, "app_pods", "csi_files", "csi_logs", "csi_file_times"), _NOT_NEEDED),
+    )
+    with ThreadPoolExecutor(THREADS) as pool:
+        running = {name: pool.submit(ask_pods.attempt, read) for name, read in reads.items() if name in parts}
+        early = pool.submit(ask_pods.attempt, lambda: _metadata(cluster, {})) if app_pods is _metadata else None
+        base = base.but(nodes=running["nodes"].result())
+        if ask_nodes and not isinstance(base.part("nodes"), Unreadable):
+            base = base.but(**ask_pods.csi_nodes(cluster, base))
+        found: dict[str, Any] = {name: future.result() for name, future in running.items()}
+        if early is not None:
+            found["app_pods"] = early.result()
+        elif app_pods is not None:
+            found["app_pods"] = ask_pods.attempt(lambda: app_pods(cluster, found))
+    return base.but(**found)
+
+
+def is_juicefs(pv: Mapping[str, Any]) -> bool:
+    """Whether a PV is the driver's."""
+    return ((pv.get("spec") or {}).get("csi") or {}).get("driver") == names.DRIVER
+
+
+def _daemon_set(cluster: Cluster, driver: Driver) -> Obj | Unreadable | None:
+    if driver.daemon_set is not None:
+        return driver.daemon_set
+    return ask_pods.attempt(lambda: cluster.find("daemonsets", driver.namespace, names.CSI_NODE_DAEMON_SET))
+
+
+def _metadata(cluster: Cluster, _: Mapping[str, Any]) -> list[Obj]:
+    """The driver labels app Pods before it mounts."""
+    pages = cluster.pages("pods", labels=names.UNIQUE_ID, metadata_only=True)
+    kept = ("name", "namespace", "uid")
+    return [{"metadata": {k: item["metadata"][k] for k in kept}} for page in pages for item in page]
+
+
+def _target(cluster: Cluster, namespace: str, target: str) -> list[Obj]:
+    """The Pod that is meant or, where a claim may be meant, the Pods beside it."""
+    kind, _, name = target.rpartition("/")
+    pod = cluster.find("pods", namespace, name) if not kind.startswith(("pvc", "persistent")) else None
+    if pod is not None:
+        return [slim(pod)]
+    return [slim(p) for page in cluster.pages("pods", namespace) for p in page]
+
+
+def _users(cluster: Cluster, found: Mapping[str, Any]) -> list[Obj]:
+    """Pods that use JuiceFS, also those without the driver's label, which it sets only once it is asked to mount."""
+    labelled = (p for page in cluster.pages("pods", labels=names.UNIQUE_ID) for p in page)
+    sidecars = cluster.list("pods", labels=f"{names.SIDECAR_DONE}=true,!{names.UNIQUE_ID}")
+    known = [*map(slim, labelled), *map(slim, sidecars)]
+    return known + _unlabelled(cluster, found, {p["metadata"]["uid"] for p in known})
+
+
+def _unlabelled(cluster: Cluster, found: Mapping[str, Any], known: Collection[str]) -> list[Obj]:
+    """Those that a reference names, and those whose JuiceFS volume could not be mounted. Looked for only when there are
+    such."""
+    mount_pods, events = (() if isinstance(found[k], Unreadable) else found[k] for k in ("mount_pods", "events"))
+    noted = (p["metadata"].get("annotations") for p in mount_pods)
+    referenced = {r.pod_uid for notes in noted for r in names.references(notes)} - set(known)
+    about = _not_mounted(events, () if isinstance(found["pvs"], Unreadable) else found["pvs"])
+    places = {p["uid"]: (p["namespace"], p["name"]) for p in about if p["uid"] not in known}
+    if referenced - set(places):
+        metas = (o["metadata"] for page in cluster.pages("pods", metadata_only=True) for o in page)
+        places |= {m["uid"]: (m["namespace"], m["name"]) for m in metas if m["uid"] in referenced}
+    there = [(uid, cluster.find("pods", *place)) for uid, place in places.items()]
+    return [slim(p) for uid, p in there if p is not None and p["metadata"]["uid"] == uid]
+
+
+def _not_mounted(events: Iterable[Obj], pvs: Iterable[Obj]) -> list[Obj]:
+    """Pods that an event says could not get a JuiceFS volume, as the events name them."""
+    volumes = {v["metadata"]["name"] for v in pvs}
+    failed = [e for e in events if e.get("reason") == "FailedMount"]
+    return [e["involvedObject"] for e in failed if volumes & set(_VOLUME.findall(e.get("message", "")))]
+
+
+#: Shared by all of them.
+_READY, _NOT_READY = ([{"type": "Ready", "status": status}] for status in ("True", "False"))
+
+
+def slim(pod: Obj) -> Obj:
+    """What the questions look at of an app Pod: of these there are very many."""
+    meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
+    volumes = [v for v in spec.get("volumes") or () if "persistentVolumeClaim" in v or "ephemeral" in v]
+    kept = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp")
+    found: Obj = {
+        "metadata": {k: meta[k] for k in kept if k in meta},
+        "spec": {"nodeName": spec.get("nodeName", ""), "volumes": volumes},
+        "status": {"phase": status.get("phase", ""), "conditions": _READY if is_ready(pod) else _NOT_READY},
+    }
+    for kind in ("containers", "initContainers"):  # sidecars
+        clients_inside = [c for c in spec.get(kind) or () if str(c.get("name", "")).startswith(names.MOUNT_CONTAINER)]
+        if clients_inside:
+            found["spec"][kind] = [{k: c[k] for k in ("name", "image") if k in c} for c in clients_inside]
+    if (meta.get("labels") or {}).get(names.SIDECAR_DONE) == "true":
+        found["status"] |= {k: status[k] for k in ("containerStatuses", "initContainerStatuses") if k in status}
+    return found
+
+
+def _beside(pod: MountPod, serving: MountPod) -> bool:
+    return pod.unique_id == serving.unique_id and pod.node == serving.node
