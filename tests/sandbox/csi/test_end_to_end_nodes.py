@@ -3,9 +3,9 @@
 import os
 
 import pytest
-from jfsnb.queries import collect
 
 from jfsnb.cluster.connect import connect
+from jfsnb.queries import collect
 from jfsnb.sandbox import lifecycle
 
 from .world import NEW, NODE, OLD, World
