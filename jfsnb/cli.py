@@ -320,18 +320,39 @@ def images() -> None:
 @_told
 def images_add(tag: str, client: str) -> None:
     """Add a client binary under TAG; its version must not contradict the tag."""
-    from jfsnb.commands.sandbox import add_image
+    from jfsnb.commands import images as commands
 
-    click.echo(add_image(tag, Path(client)))
+    click.echo(commands.add(tag, Path(client)))
+
+
+@images.command("fetch")
+@click.argument("version")
+@click.option("--from", "page", envvar="JFSNB_RELEASES", default="", help="Release page, or a mirror of its layout.")
+@_told
+def images_fetch(version: str, page: str) -> None:
+    """Fetch the client of a JuiceFS release: from the catalogue, or else from JuiceFS's release page."""
+    from jfsnb.commands import images as commands
+
+    click.echo(commands.fetch(version, page))
 
 
 @images.command("list")
 @_told
 def images_list() -> None:
-    """List them."""
-    from jfsnb.commands.sandbox import list_images
+    """List what there is and what could be fetched, with sizes."""
+    from jfsnb.commands import images as commands
 
-    click.echo(list_images())
+    click.echo(commands.list_all())
+
+
+@images.command("rm")
+@click.argument("tag")
+@_told
+def images_rm(tag: str) -> None:
+    """Take a client that was fetched or added from this machine."""
+    from jfsnb.commands import images as commands
+
+    click.echo(commands.remove(tag))
 
 
 @main.command()

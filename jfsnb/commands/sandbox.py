@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import click
 
@@ -55,20 +54,3 @@ def running_sandbox(name: str) -> Sandbox:
     if sandbox is None:
         raise UsageError(f"no sandbox {name!r} is running", f"start it: jfsnb sandbox up --name {name}")
     return sandbox
-
-
-def add_image(tag: str, client: Path) -> str:
-    """Add a client binary as an image that every later sandbox has, too; tells what was found."""
-    from jfsnb.sandbox.images.images import ImageStore
-
-    image = ImageStore(lifecycle.home() / "default").add(tag, client)
-    return f"{image.reference}: client {image.client_version}, {image.id}"
-
-
-def list_images() -> str:
-    """One line per image that needs no download, with its client's version."""
-    from jfsnb.sandbox.images.images import ImageStore
-
-    store = ImageStore(lifecycle.home() / "default")
-    found = [store.find(reference) for reference in store.references()]
-    return "\n".join(f"{image.reference}  {image.client_version or 'no client'}" for image in found)

