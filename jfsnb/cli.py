@@ -228,9 +228,10 @@ def sandbox() -> None:
 @click.option("--tier", type=click.Choice(["full", "namespaces", "recorded"]), help="At most this tier.")
 @click.option("--node", "nodes", multiple=True, help="A live node; may be repeated.")
 @click.option("--baseline", default="", metavar="TAG", help="The client image that serves everybody.")
+@click.option("--metadata", default="", metavar="ENGINE", help="sqlite (default), or redis where its server is there.")
 @click.option("--scenario", default="", metavar="NAME", help="Break it at once, as 'break' does.")
 @_told
-def up(name: str, tier: str | None, nodes: tuple[str, ...], baseline: str, scenario: str) -> None:
+def up(name: str, tier: str | None, nodes: tuple[str, ...], baseline: str, metadata: str, scenario: str) -> None:
     """Start one and keep it until 'down'."""
     from jfsnb.commands.drills import break_sandbox
     from jfsnb.commands.sandbox import describe
@@ -239,7 +240,7 @@ def up(name: str, tier: str | None, nodes: tuple[str, ...], baseline: str, scena
 
     if scenario:
         scenarios.find(scenario)
-    click.echo(describe(lifecycle.up(name, tier=tier, nodes=nodes, baseline=baseline)))
+    click.echo(describe(lifecycle.up(name, tier=tier, nodes=nodes, baseline=baseline, metadata=metadata)))
     if scenario:
         click.echo(break_sandbox(scenario, name))
 

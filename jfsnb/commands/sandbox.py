@@ -15,6 +15,7 @@ def describe(sandbox: Sandbox) -> str:
     """A running sandbox in a few lines, and how to use it."""
     return (
         f"sandbox {sandbox.name} at {sandbox.server}, tier {sandbox.tier}: {sandbox.tier_reason}\n"
+        f"clients: {sandbox.baseline} serves everybody; metadata in {sandbox.metadata}\n"
         f'kubectl:  eval "$(jfsnb sandbox shell-env --name {sandbox.name})"\n'
         f"stop it:  jfsnb sandbox down --name {sandbox.name}"
     )

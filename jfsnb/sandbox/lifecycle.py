@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jfsnb.errors import SandboxError, UsageError
+from jfsnb.sandbox import metadata as engines
 
 START_SECONDS, END_SECONDS = 60.0, 30.0
 RUNNING, ENDING = "sandbox.json", "ending.json"  #: the same facts: its supervisor renames the file before all else
@@ -34,6 +35,7 @@ class Sandbox:
         tier: ``full``, ``namespaces`` or ``recorded``.
         tier_reason: one sentence: what is real in this tier, and why it is not a higher one.
         baseline: the client image that serves everybody there.
+        metadata: engine of its file system's metadata: ``sqlite`` or ``redis``.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Sandbox:
     tier: str
     tier_reason: str
     baseline: str
+    metadata: str
 
     @classmethod
     def read(cls, state: Path, file: str = RUNNING) -> Sandbox:
@@ -74,6 +77,7 @@ def up(
     tier: str | None = None,
     nodes: tuple[str, ...] = (),
     baseline: str = "",
+    metadata: str = "",
 ) -> Sandbox:
     """Start a sandbox and wait until its world is ready.
 
@@ -83,13 +87,15 @@ def up(
         tier: at most this tier; None for the best that the machine can do.
         nodes: live nodes; empty for the article's node.
         baseline: the client image that serves everybody (a tag of juicedata/mount, or a reference); empty: the usual.
+        metadata: ``sqlite`` or ``redis``; empty: what JFSNB_METADATA says, or sqlite.
 
     Raises:
-        UsageError: the name is taken or unusable, or there is no such image.
+        UsageError: the name is taken or unusable, there is no such image, or no program for the metadata engine.
         SandboxError: it did not start; the message ends with its log.
     """
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"{name!r} is not a sandbox name", "use letters, digits and dashes")
+    engine = engines.choose(metadata)
     sweep()
     state = home() / name
     if find(name) is not None:
@@ -107,7 +113,7 @@ def up(
     except BaseException:
         shutil.rmtree(state, ignore_errors=True)
         raise
-    return _launch(name, state, owner_pid, tier, nodes)
+    return _launch(name, state, owner_pid, tier, nodes, engine)
 
 
 def _choose_baseline(state: Path, tag: str) -> None:
@@ -149,20 +155,13 @@ def _fetch_clients(state: Path, tier: str | None) -> None:
         print(error, file=sys.stderr)
 
 
-def _launch(name: str, state: Path, owner_pid: int | None, tier: str | None, nodes: tuple[str, ...]) -> Sandbox:
+def _launch(
+    name: str, state: Path, owner_pid: int | None, tier: str | None, nodes: tuple[str, ...], engine: str
+) -> Sandbox:
     log = state / "log" / "supervisor.log"
     reading, writing = os.pipe()
-    command = [
-        sys.executable,
-        "-m",
-        "jfsnb.sandbox.supervisor",
-        "--name",
-        name,
-        "--state",
-        str(state),
-        "--ready-fd",
-        str(writing),
-    ]
+    command = [sys.executable, "-m", "jfsnb.sandbox.supervisor", "--name", name, "--state", str(state)]
+    command += ["--ready-fd", str(writing), "--metadata", engine]
     command += ["--owner", str(owner_pid)] if owner_pid else []
     command += ["--tier", tier] if tier else []
     command += [word for node in nodes for word in ("--node", node)]

@@ -22,9 +22,10 @@ from typing import Any
 
 import yaml
 
+from jfsnb.sandbox import metadata
 from jfsnb.sandbox.lifecycle import ENDING, RUNNING, Sandbox
 from jfsnb.sandbox.pki import make_pki
-from jfsnb.sandbox.world import ARTICLE_NODE
+from jfsnb.sandbox.world import ARTICLE_NODE, METAURL
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 STOP_SECONDS = 10.0
@@ -33,7 +34,8 @@ STOP_SECONDS = 10.0
 def main() -> None:
     args = _arguments()
     state = Path(args.state)
-    supervisor = Supervisor(args.name, state, args.ready_fd, args.owner, args.tier, tuple(args.node) or (ARTICLE_NODE,))
+    nodes = tuple(args.node) or (ARTICLE_NODE,)
+    supervisor = Supervisor(args.name, state, args.ready_fd, args.owner, args.tier, nodes, args.metadata)
     try:
         supervisor.run()
     finally:
@@ -52,6 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--owner", type=int)
     parser.add_argument("--tier")
     parser.add_argument("--node", action="append", default=[])
+    parser.add_argument("--metadata", default=metadata.ENGINES[0])
     return parser.parse_args()
 
 
@@ -59,10 +62,19 @@ class Supervisor:
     """Owns the processes and the directory of one sandbox."""
 
     def __init__(
-        self, name: str, state: Path, ready_fd: int, owner: int | None, tier: str | None, nodes: tuple[str, ...]
+        self,
+        name: str,
+        state: Path,
+        ready_fd: int,
+        owner: int | None,
+        tier: str | None,
+        nodes: tuple[str, ...],
+        engine: str,
     ) -> None:
         self.name, self.state, self.ready_fd, self.nodes = name, state, ready_fd, nodes
         self.force_tier = tier
+        self.engine = engine
+        self.redis: metadata.Redis | None = None
         self.owner = os.pidfd_open(owner) if owner else None
         self.children: dict[int, tuple[int, str]] = {}  # pidfd -> pid, what it is
         self.wake, self._waker = os.pipe()
@@ -84,9 +96,11 @@ class Supervisor:
         tier = with_clients(detect(self.force_tier))
         make_pki(self.state)
         self._make_tokens()
+        self.redis = metadata.Redis(self.state) if self.engine == "redis" else None
         images = ImageStore(self.state)
         about = {"tier": tier.name, "reason": tier.reason, "sandbox": self.name}
-        world = objects(None, self.nodes, about, images.baseline, images.tested(), images.id_of)
+        metaurl = self.redis.url if self.redis else METAURL
+        world = objects(None, self.nodes, about, images.baseline, images.tested(), images.id_of, metaurl)
         reading, writing = os.pipe()
         self.fork("api", lambda: serve(self.state, 0, lambda port: _tell(writing, str(port)), restore=world))
         os.close(writing)
@@ -106,6 +120,7 @@ class Supervisor:
             tier.name,
             tier.reason,
             images.baseline,
+            self.engine,
         ).write()
         self.fork(
             "components", lambda: run_components(self.state, self.nodes, tier, lambda: _tell(self.ready_fd, "ready"))
@@ -159,6 +174,8 @@ class Supervisor:
                     signal.pidfd_send_signal(handle, number)
             if self._all_ended(seconds):
                 break
+        if self.redis is not None:
+            self.redis.stop()
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)  # adopted node agents end when their lifeline is cut

@@ -28,6 +28,8 @@ HERE = Path(__file__).parent
 NAMESPACE = "juicefs-system"
 RECORDED = "sandbox.jfsnb.io/recorded"
 ARTICLE_NODE = "svr28176de740"
+#: What article.yaml has.
+METAURL = "sqlite3:///var/lib/jfsnb-store/meta/myjfs.db"
 #: The article goes from ce-v1.2.0 to ce-v1.3.0. There is no client 1.2.0 to fetch, and a tag must not claim a version
 #: that its binary does not have: here the article's newer one serves everybody, and the newest one is to be tested.
 ARTICLE_IMAGE = "juicedata/mount:ce-v1.2.0"
@@ -72,6 +74,7 @@ def objects(
     baseline: str = OLD_IMAGE,
     tested: str = NEW_IMAGE,
     image_id: Callable[[str], str] = lambda reference: "",
+    metaurl: str = METAURL,
 ) -> list[Obj]:
     """Everything that is in the cluster when it starts, in an order in which it can be loaded.
 
@@ -83,6 +86,7 @@ def objects(
         baseline: the image that serves everybody, in place of the usual one.
         tested: the image to test when none is given; empty when none is known.
         image_id: what a kubelet here would report for an image; empty for one that is not there.
+        metaurl: where the article's file system keeps its metadata.
     """
     now = now or datetime.now(UTC)
     live = list(live_nodes)
@@ -98,7 +102,8 @@ def objects(
     result += [_driver_config(now), _stale_driver_config(now), _about(tier or {}, now)]
     result += [obj for n, m in enumerate(mount_pods) for obj in _recorded(m, n, now)]
     result += [_csi_pod(n, now, i) for i, n in enumerate(names) if n not in live]
-    return _with_image_ids(_with_images(result, baseline, tested), image_id)
+    renamed = _renamed(result, {OLD_IMAGE: baseline, NEW_IMAGE: tested, METAURL: metaurl})
+    return _with_image_ids(renamed, image_id)
 
 
 def _with_image_ids(objs: list[Obj], image_id: Callable[[str], str]) -> list[Obj]:
@@ -109,13 +114,11 @@ def _with_image_ids(objs: list[Obj], image_id: Callable[[str], str]) -> list[Obj
     return objs
 
 
-def _with_images(objs: list[Obj], baseline: str, tested: str) -> list[Obj]:
-    """The same world with other images in the parts of the two usual ones, wherever they are named."""
-    if (baseline, tested) == (OLD_IMAGE, NEW_IMAGE):
+def _renamed(objs: list[Obj], names: Mapping[str, str]) -> list[Obj]:
+    """The same world with other images, or another address, in the parts of the usual ones, wherever they are named."""
+    if all(usual == name for usual, name in names.items()):
         return objs
-    text = json.dumps(objs)
-    roles = {OLD_IMAGE: baseline, NEW_IMAGE: tested}
-    changed: list[Obj] = json.loads(re.sub("|".join(map(re.escape, roles)), lambda m: roles[m[0]], text))
+    changed: list[Obj] = json.loads(re.sub("|".join(map(re.escape, names)), lambda m: names[m[0]], json.dumps(objs)))
     return changed
 
 

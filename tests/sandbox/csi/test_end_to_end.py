@@ -10,6 +10,7 @@ from jfsnb.driver.trace.csi_trace import parse_trace
 
 from .world import NAMESPACE, NEW, OLD
 
+UNPUBLISHED = '"NodeUnpublishVolume"'
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
 
 
@@ -26,10 +27,12 @@ def test_an_app_pod_writes_through_its_mount_pod(world):
     assert "unit: BYTES" in world.call_node("NodeGetVolumeStats", volume_path=mount_pod.references[0].target)
     calls = [c for c in parse_trace(world.csi_log().splitlines()) if app.metadata.uid in str(c.request)]
     assert ("NodePublishVolume", "kubelet", "") in [(c.name, c.caller, c.error) for c in calls]
+    ended = world.csi_log().count(UNPUBLISHED)
     world.delete("app-one")
     world.gone(mount_pod.name)
+    world.until_logged(world.csi_node(), UNPUBLISHED, ended + 1)
     calls = [c for c in parse_trace(world.csi_log().splitlines()) if app.metadata.uid in str(c.request)]
-    assert [c.name for c in calls][-1] == "NodeUnpublishVolume"
+    assert [c.name for c in calls if c.name != "NodeGetVolumeStats"][-1] == "NodeUnpublishVolume"
 
 
 def test_two_app_pods_share_a_mount_pod_until_the_configuration_changes(world):

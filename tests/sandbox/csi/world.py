@@ -146,14 +146,14 @@ class World:
         return f"{cache}/{mount_pod.annotations['juicefs-uuid']}"
 
     def kill_client(self, mount_path, number=signal.SIGKILL):
-        """A signal to the client that serves a mount path; returns how many there were."""
+        """A signal to the client that serves a mount path, that is, to its supervisor; returns how many there were."""
         killed = 0
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                words = (process / "cmdline").read_bytes().split(b"\0")
+                words = (process / "cmdline").read_bytes().replace(b"\0", b" ").split()
             except OSError:
                 continue
-            if mount_path.encode() in words and b"mount" in words:
+            if mount_path.encode() in words and words[0].endswith(b"/mount.juicefs"):
                 os.kill(int(process.name), number)
                 killed += 1
         return killed
