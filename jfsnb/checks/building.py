@@ -10,8 +10,7 @@ from jfsnb.builder.recipe import BINARY, Recipe
 from jfsnb.builder.source import Context, SourceTree
 from jfsnb.checks.codes import register, result
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
-from jfsnb.driver.client_support import supports_fuse_passing, tag_of
-from jfsnb.driver.images import ClientVersion, ImageReference
+from jfsnb.driver.images import ClientVersion, ImageReference, driver_reads_tag, supports_fuse_passing
 
 SOURCE = register(
     "JFS-BLD-001",
@@ -156,7 +155,7 @@ def platform(image: str, nodes: Collection[str]) -> CheckResult:
 
 def tag(image: str) -> CheckResult:
     """Nothing follows from the tag that is not so: neither for the driver nor for a node that has it already."""
-    read = tag_of(image)
+    read = driver_reads_tag(image)
     evidence = [Evidence("image", "reference", image), Evidence("driver", "tag", read)]
     if not supports_fuse_passing(image):
         reason = f"the driver reads {read} as an old client: it adds an umount preStop, and smooth upgrade is off"

@@ -15,11 +15,12 @@ AREAS = {
     "CFG": "The driver's configuration",
     "IMG": "Image and client",
     "MNT": "The Mount Pod that serves",
+    "CSI": "The driver's own Pods",
     "IO": "Reading and writing",
     "END": "Shutdown",
     "BAS": "Bystanders",
     "TIER": "What the sandbox can prove",
-    "POD": "The smoke Pod on its way up",
+    "POD": "App Pods, and the smoke Pod on its way up",
     "RUN": "The run itself",
 }
 

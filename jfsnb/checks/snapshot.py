@@ -68,6 +68,8 @@ class Snapshot:
         app_pods: Pods that use JuiceFS, slim: some questions need no more than their metadata.
         pvs: the driver's. pvcs: all, as they are few. storage_classes, nodes, csi_nodes, events: API objects.
         csi_pods: Pods of the CSI node DaemonSet, which is daemon_set (None: there is none).
+        controller_pods: Pods of the CSI controller. controllers: its StatefulSet or Deployment.
+        jobs: of the driver (canary, delete, clean-cache …). job_pods: the Pods of Jobs in its namespace.
         csi_driver: the CSIDriver object; None when there is none.
         config_map: that holds config.yaml; None when there is none.
         secrets: namespace/name → its keys, never its values; None where there is no such Secret.
@@ -90,6 +92,10 @@ class Snapshot:
     events: Part[Sequence[Obj]] = Part()
     csi_pods: Part[Sequence[Obj]] = Part()
     daemon_set: Part[Obj | None] = Part()
+    controller_pods: Part[Sequence[Obj]] = Part()
+    controllers: Part[Sequence[Obj]] = Part()
+    jobs: Part[Sequence[Obj]] = Part()
+    job_pods: Part[Sequence[Obj]] = Part()
     csi_driver: Part[Obj | None] = Part()
     config_map: Part[Obj | None] = Part()
     secrets: EachPart[Sequence[str] | None] = EachPart()
@@ -162,6 +168,36 @@ class Snapshot:
     @cached_property
     def app_pod_by_uid(self) -> dict[str, Obj]:
         return {p["metadata"].get("uid", ""): p for p in self.app_pods}
+
+    @property
+    def driver_name(self) -> str:
+        """As the driver itself is told to be called."""
+        return self.deployment.env.get("DRIVER_NAME") or names.DRIVER
+
+    @cached_property
+    def registered_nodes(self) -> frozenset[str]:
+        """Nodes whose kubelet knows the driver, by their CSINode."""
+        return frozenset(
+            n["metadata"]["name"]
+            for n in self.csi_nodes
+            if any(d.get("name") == self.driver_name for d in (n.get("spec") or {}).get("drivers") or ())
+        )
+
+    def node_down(self, name: str) -> Obj | None:
+        """Condition Ready of a node that is not; None for one that is ready, or that is not listed."""
+        conditions = ((self.node_by_name.get(name) or {}).get("status") or {}).get("conditions") or ()
+        return next((c for c in conditions if c.get("type") == "Ready" and c.get("status") != "True"), None)
+
+    def about(self, obj: Mapping[str, Any], kind: str) -> list[Obj]:
+        """Events about this very object: not about an earlier one of its name."""
+        meta = obj["metadata"]
+
+        def is_it(event: Obj) -> bool:
+            about = event.get("involvedObject") or event.get("regarding") or {}
+            uid = about.get("uid")
+            return about.get("kind") in (None, "", kind) and (not uid or not meta.get("uid") or uid == meta["uid"])
+
+        return [e for e in self.events_of(meta.get("namespace", ""), meta["name"]) if is_it(e)]
 
     @cached_property
     def _events(self) -> dict[tuple[str, str], list[Obj]]:
@@ -256,6 +292,10 @@ class Snapshot:
 
 #: Names of everything in a snapshot that can be Unreadable.
 PARTS = tuple(f.name for f in fields(Snapshot) if f.name not in ("now", "source", "tier"))
+
+
+#: What stands for each of them where somebody goes on without.
+NOTHING: dict[str, Any] = {name: Each() if isinstance(vars(Snapshot)[name], EachPart) else () for name in PARTS}
 
 
 def best(versions: Mapping[str, str | Unreadable]) -> tuple[str, str | Unreadable]:

@@ -29,6 +29,7 @@ RESOURCES = {
     "daemonsets": Resource("/apis/apps/v1", "DaemonSet", True, "apps"),
     "statefulsets": Resource("/apis/apps/v1", "StatefulSet", True, "apps"),
     "deployments": Resource("/apis/apps/v1", "Deployment", True, "apps"),
+    "jobs": Resource("/apis/batch/v1", "Job", True, "batch"),
 }
 PLURALS = {resource.kind: plural for plural, resource in RESOURCES.items()}
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.preflight import is_ready
-from jfsnb.checks.snapshot import Snapshot
+from jfsnb.checks.snapshot import Snapshot, claim_key
 from jfsnb.cluster.client import Cluster
 from jfsnb.driver import names
-from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.driver.mountpods.mount_pods import MountPod, claims_of
 from jfsnb.queries import ask_pods, driver_facts
 from jfsnb.queries.driver_facts import Driver
 
@@ -24,6 +24,12 @@ Obj = dict[str, Any]
 THREADS = 8
 _NOT_NEEDED = Unreadable("this question does not need it")
 _VOLUME = re.compile(r'for volume "([^"]+)"')
+
+
+_OF_DOCTOR = (
+    *("mount_pods", "pvs", "pvcs", "storage_classes", "nodes", "csi_nodes", "csi_driver", "events"),
+    *("controller_pods", "controllers", "jobs", "job_pods"),
+)
 
 
 def for_mounts(cluster: Cluster, driver_namespace: str = "", node: str = "", everyone: bool = False) -> Snapshot:
@@ -75,8 +81,7 @@ def for_reach(cluster: Cluster, driver: Driver) -> Snapshot:
 
 def for_doctor(cluster: Cluster, driver_namespace: str = "", everyone: bool = False) -> Snapshot:
     """Everything that the diagnosis rules look at. Raises as ``for_mounts``."""
-    parts = ("mount_pods", "pvs", "pvcs", "storage_classes", "nodes", "csi_nodes", "csi_driver", "events")
-    found = _lists(cluster, driver_namespace, parts, _users)
+    found = _lists(cluster, driver_namespace, _OF_DOCTOR, _users)
     found = found.but(mount_logs=ask_pods.mount_logs(cluster, found))
     return ask_pods.with_clients(cluster, found, found.parsed, everyone)
 
@@ -106,6 +111,10 @@ def _lists(
         "pvcs": lambda: cluster.list("persistentvolumeclaims"),
         "storage_classes": lambda: cluster.list("storageclasses"),
         "csi_nodes": lambda: cluster.list("csinodes"),
+        "controller_pods": lambda: cluster.list("pods", driver.namespace, labels=names.CSI_CONTROLLER_SELECTOR),
+        "controllers": lambda: _controllers(cluster, driver.namespace),
+        "jobs": lambda: [j for j in cluster.list("jobs", driver.namespace) if _is_drivers(j)],
+        "job_pods": lambda: cluster.list("pods", driver.namespace, labels=names.JOB_NAME),
         "csi_driver": lambda: cluster.find("csidrivers", name=names.DRIVER),
         "events": lambda: [
             *cluster.list("events", fields="type=Warning"),
@@ -167,7 +176,48 @@ def _users(cluster: Cluster, found: Mapping[str, Any]) -> list[Obj]:
     labelled = (p for page in cluster.pages("pods", labels=names.UNIQUE_ID) for p in page)
     sidecars = cluster.list("pods", labels=f"{names.SIDECAR_DONE}=true,!{names.UNIQUE_ID}")
     known = [*map(slim, labelled), *map(slim, sidecars)]
+    known += _waiting(cluster, found, {p["metadata"]["uid"] for p in known})
     return known + _unlabelled(cluster, found, {p["metadata"]["uid"] for p in known})
+
+
+def _waiting(cluster: Cluster, found: Mapping[str, Any], known: Collection[str]) -> list[Obj]:
+    """Pods that are pending with a claim on JuiceFS, whatever they wait for."""
+    if any(isinstance(found[name], Unreadable) for name in ("pvs", "pvcs", "storage_classes")):
+        return []
+    ours = _juicefs_claims(found)
+    pending = (p for p in cluster.list("pods", fields="status.phase=Pending") if p["metadata"]["uid"] not in known)
+    return [slim(p) for p in pending if ours & {(p["metadata"]["namespace"], claim) for _, claim in claims_of(p)}]
+
+
+def _juicefs_claims(found: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Claims that are bound to a JuiceFS volume, or that ask for one."""
+    volumes = {v["metadata"]["name"] for v in found["pvs"]}
+    classes = {c["metadata"]["name"] for c in found["storage_classes"] if c.get("provisioner") == names.DRIVER}
+    specs = ((c["metadata"], c.get("spec") or {}) for c in found["pvcs"])
+    claims = {
+        (meta["namespace"], meta["name"])
+        for meta, spec in specs
+        if spec.get("volumeName") in volumes or spec.get("storageClassName") in classes
+    }
+    return claims | {claim_key(v) for v in found["pvs"]}
+
+
+def _is_drivers(job: Obj) -> bool:
+    """Jobs of the driver: by its label or, where it sets none, by the names that it gives."""
+    meta = job["metadata"]
+    named = str(meta["name"]).startswith(("juicefs-", "jfs-"))
+    return named or (meta.get("labels") or {}).get(names.APP_NAME) == names.JOB_APP
+
+
+def _controllers(cluster: Cluster, namespace: str) -> list[Obj]:
+    """The StatefulSet or Deployment of the CSI controller, with its kind, which lists leave out."""
+    found = []
+    for plural, kind in (("statefulsets", "StatefulSet"), ("deployments", "Deployment")):
+        for workload in cluster.list(plural, namespace):
+            selected = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+            if selected.get("app") == names.CSI_CONTROLLER_SELECTOR.partition("=")[2]:
+                found.append({"kind": kind, **workload})
+    return found
 
 
 def _unlabelled(cluster: Cluster, found: Mapping[str, Any], known: Collection[str]) -> list[Obj]:
@@ -192,19 +242,18 @@ def _not_mounted(events: Iterable[Obj], pvs: Iterable[Obj]) -> list[Obj]:
     return [e["involvedObject"] for e in failed if volumes & set(_VOLUME.findall(e.get("message", "")))]
 
 
-#: Shared by all of them.
-_READY, _NOT_READY = ([{"type": "Ready", "status": status}] for status in ("True", "False"))
+#: Shared by all that tell no more.
+_READY = [{"type": "Ready", "status": "True"}]
 
 
 def slim(pod: Obj) -> Obj:
     """What the questions look at of an app Pod: of these there are very many."""
     meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
-    volumes = [v for v in spec.get("volumes") or () if "persistentVolumeClaim" in v or "ephemeral" in v]
-    kept = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp")
+    kept = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp", "finalizers")
     found: Obj = {
         "metadata": {k: meta[k] for k in kept if k in meta},
-        "spec": {"nodeName": spec.get("nodeName", ""), "volumes": volumes},
-        "status": {"phase": status.get("phase", ""), "conditions": _READY if is_ready(pod) else _NOT_READY},
+        "spec": {"nodeName": spec.get("nodeName", ""), "volumes": list(map(_slim_volume, spec.get("volumes") or ()))},
+        "status": {"phase": status.get("phase", ""), "conditions": _ready(status)} if is_ready(pod) else dict(status),
     }
     for kind in ("containers", "initContainers"):  # sidecars
         clients_inside = [c for c in spec.get(kind) or () if str(c.get("name", "")).startswith(names.MOUNT_CONTAINER)]
@@ -213,6 +262,18 @@ def slim(pod: Obj) -> Obj:
     if (meta.get("labels") or {}).get(names.SIDECAR_DONE) == "true":
         found["status"] |= {k: status[k] for k in ("containerStatuses", "initContainerStatuses") if k in status}
     return found
+
+
+def _slim_volume(volume: Obj) -> Obj:
+    """Of other volumes than claims the name will do: events name them."""
+    told = "persistentVolumeClaim" in volume or "ephemeral" in volume
+    return volume if told else {"name": volume.get("name", "")}
+
+
+def _ready(status: Obj) -> list[Obj]:
+    """That it is ready, and since when."""
+    since = next((c.get("lastTransitionTime") for c in status["conditions"] if c.get("type") == "Ready"), None)
+    return [{**_READY[0], "lastTransitionTime": since}] if since else _READY
 
 
 def _beside(pod: MountPod, serving: MountPod) -> bool:

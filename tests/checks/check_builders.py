@@ -57,11 +57,21 @@ def healthy(**changes):
         "clients": {m["metadata"]["name"]: {CONFIG_FILE: "1.3.0+2025-07-03.30190ca"} for m in mounts},
         "csi_driver": kinds["CSIDriver"][0],
         "events": [],
+        "controller_pods": [_controller(csi[0])],
+        "controllers": [{"kind": "StatefulSet", "metadata": {"name": "c"}, "spec": {"replicas": 1}}],
+        "jobs": [],
+        "job_pods": [],
         "secrets": {},
         "csi_file_times": {},
         "next_hashes": {},
     }
     return Snapshot(**{**facts, **changes})
+
+
+def _controller(csi_node):
+    pod = copy.deepcopy(csi_node)
+    pod["metadata"]["name"] = "juicefs-csi-controller-0"
+    return pod
 
 
 def mount_pod(name="mp", targets=(TARGET,), image="a/b:ce-v1.3.0", image_id=f"x@{DIGEST}", uid="", **more):

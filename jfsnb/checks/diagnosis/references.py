@@ -142,47 +142,5 @@ def _juicefs_claims(snapshot: Snapshot, pod: Obj) -> Iterator[tuple[str, str]]:
             yield claim, pv_name
 
 
-@rule(
-    "JFS-PVC-101",
-    "Each volume has a volumeHandle of its own",
-    "A static PV was copied; the kubelet mounts only one of the two in one Pod, and waits forever for the other.",
-    "Give each PV its own volumeHandle, best its own name.",
-    needs=["pvs"],
-)
-def duplicate_handles(snapshot: Snapshot) -> Iterator[CheckResult]:
-    by_handle: dict[str, list[str]] = defaultdict(list)
-    for pv in snapshot.pvs:
-        csi = pv.get("spec", {}).get("csi") or {}
-        if csi.get("driver") == names.DRIVER:
-            by_handle[csi.get("volumeHandle", "")].append(pv["metadata"]["name"])
-    for handle, volumes in by_handle.items():
-        if len(volumes) > 1:
-            evidence = [Evidence(f"pv/{v}", "spec.csi.volumeHandle", handle) for v in volumes]
-            yield result("JFS-PVC-101", Verdict.WARN, f"{', '.join(volumes)} have the same volumeHandle", evidence)
-
-
-@rule(
-    "JFS-PVC-102",
-    "Claims for JuiceFS are bound",
-    "Provisioning failed, no volume fits, or the class does not exist.",
-    "Look at the claim's events and the CSI controller's log.",
-    needs=["pvcs", "storage_classes"],
-)
-def unbound(snapshot: Snapshot) -> Iterator[CheckResult]:
-    classes = {c["metadata"]["name"] for c in snapshot.storage_classes if c.get("provisioner") == names.DRIVER}
-    for pvc in snapshot.pvcs:
-        meta, spec = pvc["metadata"], pvc.get("spec", {})
-        phase = pvc.get("status", {}).get("phase", "")
-        ours = spec.get("storageClassName") in classes or spec.get("volumeName", "") in snapshot.pv_by_name
-        if phase == "Bound" or not ours:
-            continue
-        events = snapshot.events_of(meta.get("namespace", ""), meta["name"])
-        said = next((e.get("message", "") for e in reversed(events) if e.get("type") == "Warning"), "")
-        evidence = [Evidence(f"pvc/{meta['name']}", "status.phase", phase)]
-        evidence += [Evidence(f"pvc/{meta['name']}", "event", said)] if said else []
-        reason = f"{meta.get('namespace')}/{meta['name']} is {phase or 'new'}" + (f": {said}" if said else "")
-        yield result("JFS-PVC-102", Verdict.FAIL if said else Verdict.NOT_READY, reason, evidence)
-
-
 def _pod(pod: MountPod, name: str, value: str) -> Evidence:
     return Evidence(f"pod/{pod.name}", name, value)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from jfsnb.checks.diagnosis import configuration as diagnosis_configuration
-from jfsnb.checks.diagnosis import end as diagnosis_end
-from jfsnb.checks.diagnosis import image as diagnosis_image
-from jfsnb.checks.diagnosis import pods as diagnosis_pods
-from jfsnb.checks.diagnosis import references as diagnosis_references
+from jfsnb.checks.diagnosis import app_pods, claims, configuration, csi_pods, end, image, mount_pods, references
 from jfsnb.checks.diagnosis.snapshot import Snapshot, diagnose
 from jfsnb.checks.model import CheckResult
 
 #: Imported for their rules, which register themselves.
-PARTS = (diagnosis_configuration, diagnosis_end, diagnosis_image, diagnosis_pods, diagnosis_references)
+PARTS = (app_pods, claims, configuration, csi_pods, end, image, mount_pods, references)
 
 
 def examine(snapshot: Snapshot) -> tuple[CheckResult, ...]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from jfsnb.driver import names
 from jfsnb.driver.config.merging import merge
-from jfsnb.driver.masking import strip_password
 from jfsnb.driver.mountpods.mount_pods import MountPod, would_reuse
 from jfsnb.driver.settings import quantity
 from jfsnb.driver.settings.hash import dump, settings_hash
@@ -20,12 +19,10 @@ from jfsnb.driver.settings.options import mount_options, volume_context
 from jfsnb.sandbox.apimachinery.client import ApiError, Obj
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
 from jfsnb.sandbox.csi.controller.quota import QUOTA_SET, set_quota
-from jfsnb.sandbox.csi.juicefs import ClientError, file_system_uuid
+from jfsnb.sandbox.csi.juicefs import ClientError, file_system_uuid, masked
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node import mounts
 from jfsnb.sandbox.csi.node.config_file import ConfigFile
-from jfsnb.sandbox.csi.node.passfd import FuseDescriptors
-from jfsnb.sandbox.csi.rules import fuse_session
 from jfsnb.sandbox.csi.rules.job import volume_directory
 from jfsnb.sandbox.csi.rules.mount_pod import Identity, build, placed_by_selector
 from jfsnb.sandbox.csi.rules.recreate import random_suffix
@@ -79,20 +76,12 @@ class Mounter:
         host: what is inherited from the CSI node Pod.
         watch: of the mount table.
         patience: seconds for a Mount Pod to run, and again for its mount to answer (60 in reality).
-        descriptors: of the FUSE sessions of this node's Mount Pods.
     """
 
     def __init__(
-        self,
-        cluster: Cluster,
-        config: ConfigFile,
-        host: Host,
-        watch: mounts.MountWatch,
-        patience: float,
-        descriptors: FuseDescriptors,
+        self, cluster: Cluster, config: ConfigFile, host: Host, watch: mounts.MountWatch, patience: float
     ) -> None:
         self.cluster, self.config, self.host, self.watch, self.patience = cluster, config, host, watch, patience
-        self.descriptors = descriptors
         self.sharing = Sharing(cluster, host)
         self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -202,14 +191,11 @@ class Mounter:
         by_selector = self.config.current.enable_node_selector
         if by_selector and await self.cluster.nodes_with_hostname(self.cluster.node) == [self.cluster.node]:
             body = placed_by_selector(body, app_pod)
-        if fuse_session.can_hand_on(body, self.host.env):
-            self.descriptors.listen(who.upgrade_uuid)
         await self.write_secret(plan)
         try:
             return mount_pod_of(await self.cluster.create_mount_pod(body))
         except ApiError as error:
             log.error(error.message, "Create pod err, stop fuse fd server", podName=name)
-            self.descriptors.stop(who.upgrade_uuid)
             raise
 
     async def _reuse(self, plan: Plan, pod: MountPod, target: str) -> None:
@@ -248,7 +234,7 @@ class Mounter:
             log.info("Mount point is ready", podName=pod.name, mountPath=pod.command.mount_path)
             return
         text = (
-            f"wait for mount {strip_password(plan.settings['source'])} ready failed, err: mount point is not ready in "
+            f"wait for mount {masked(plan.settings['source'])} ready failed, err: mount point is not ready in "
             f"{_seconds(self.patience)}s, mountpod: {pod.name}"
         )
         tail = await self.cluster.logs(pod.name, names.MOUNT_CONTAINER, 20)
