@@ -47,15 +47,19 @@ def all_parts_looked(expected: Sequence[str], seen: Collection[str]) -> CheckRes
     return result(COMPLETE, Verdict.PASS, f"all {len(expected)} parts", evidence)
 
 
-def nothing_left(left: Sequence[str], kept: bool = False) -> CheckResult:
+def nothing_left(left: Sequence[str], failed: Sequence[str] = (), kept: bool = False) -> CheckResult:
     """Nothing that the run made is left in the cluster.
 
     Args:
-        left: what could not be undone, in words. kept: the user asked to keep it all.
+        left: what is still there, in words. failed: what could not be looked at, or not be undone.
+        kept: the user asked to keep it all.
     """
     evidence = [Evidence("cluster", "left", item) for item in left]
+    evidence += [Evidence("cluster", "failed", item) for item in failed]
     if kept:
         return result(CLEAN, Verdict.NA, "kept, as asked; jfsnb rollback removes it", evidence)
     if left:
         return result(CLEAN, Verdict.FAIL, left[0], evidence)
+    if failed:
+        return result(CLEAN, Verdict.ERROR, failed[0], evidence)
     return result(CLEAN, Verdict.PASS, "everything is as it was before", evidence)

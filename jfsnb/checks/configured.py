@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -129,22 +130,36 @@ def decides_for_image(decision: ImageDecision | Unreadable, image: str, claim: s
     return result(DECIDES, Verdict.FAIL, f"{decision.image}, by {decision.provenance}", evidence)
 
 
-def restored(before: str, after: str | Unreadable, kept: bool = False) -> CheckResult:
-    """config.yaml is what it was before, byte for byte.
+def restored(
+    before: str,
+    after: str | Unreadable = "",
+    theirs: str = "",
+    left: Sequence[str] = (),
+    failed: Sequence[str] = (),
+    kept: bool = False,
+) -> CheckResult:
+    """config.yaml is what it was before, byte for byte, or but for what others have changed meanwhile.
 
     Args:
-        before, after: its text before the patch and now. kept: the user asked to keep the change.
+        before: SHA-256 of its text before the patch. after: its text now.
+        theirs: what others have changed, as a diff.
+        left: what is still there of the run, in words. failed: what could not be looked at, or not be undone.
+        kept: the user asked to keep the change.
     """
+    if kept:
+        return result(RESTORED, Verdict.NA, "left patched, as asked (keep)")
     if isinstance(after, Unreadable):
         return unreadable(RESTORED, after)
-    evidence = [
-        Evidence("configmap", "config.yaml, bytes", f"{len(before.encode())} before, {len(after.encode())} now")
-    ]
-    if before == after:
+    now = hashlib.sha256(after.encode()).hexdigest()
+    evidence = [Evidence("configmap", "config.yaml, SHA-256", f"{before[:12]} before, {now[:12]} now")]
+    if before == now:
         return result(RESTORED, Verdict.PASS, "the same bytes as before", evidence)
-    if kept:
-        return result(RESTORED, Verdict.NA, "left patched, as asked (keep)", evidence)
-    return result(RESTORED, Verdict.FAIL, "it differs from what it was before", evidence)
+    if left or failed:
+        verdict = Verdict.FAIL if left else Verdict.ERROR
+        return result(RESTORED, verdict, f"it differs from what it was before: {[*left, *failed][0]}", evidence)
+    reason = "others have changed config.yaml during the run; this run's part is undone, theirs stays"
+    evidence += [Evidence("configmap", "changed by others", line) for line in theirs.splitlines()]
+    return result(RESTORED, Verdict.WARN, reason, evidence, "Look at the difference; it is not this run's.")
 
 
 def caution(warnings: Sequence[str]) -> CheckResult:

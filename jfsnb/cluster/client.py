@@ -19,6 +19,7 @@ from jfsnb.errors import NotInCluster, WaitTimeout
 Obj = dict[str, Any]
 T = TypeVar("T")
 PAGE = 500
+KUBE_SYSTEM = "kube-system"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 PATCH_TYPES = {"merge": "application/merge-patch+json", "json": "application/json-patch+json"}
@@ -48,6 +49,14 @@ class Cluster:
     @property
     def is_sandbox(self) -> bool:
         return bool(self.tier)
+
+    def identity(self) -> str:
+        """Which cluster this is, whatever its name and address: the uid of its namespace kube-system.
+
+        Raises:
+            JfsnbError: it cannot be read.
+        """
+        return str(self.get("namespaces", name=KUBE_SYSTEM)["metadata"]["uid"])
 
     def get(self, plural: str, namespace: str = "", name: str = "") -> Obj:
         """One object. Raises NotInCluster where there is none."""

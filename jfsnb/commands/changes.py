@@ -56,11 +56,23 @@ def _say_reach(claims: Table, pods: Table) -> None:
 
 
 def rollback(run_id: str, outputs: Path | None, options: Mapping[str, Any]) -> int:
-    """Undo what is left of a run; 0 when nothing is left, 3 otherwise."""
+    """Undo what is left of a run; 0 when it was seen that nothing is left, 3 otherwise, also for an unknown run."""
     from jfsnb.run.rollback import rollback as undo
 
     settings = Settings.from_mapping(options)
-    done = undo(connected(settings), run_id, (outputs or settings.outputs).absolute(), settings.namespace)
+    folder = (outputs or settings.outputs).absolute()
+    done = undo(connected(settings), run_id, folder, settings.namespace, settings.driver_namespace)
     say(text_table(done.rows) if done.rows else "nothing had to be undone")
-    say(f"nothing of run {run_id} is left" if done.complete else f"something of run {run_id} is left")
+    if not done.known:
+        say(f"nothing is known of a run {run_id}: no folder {folder / run_id}, and nothing in the cluster names it")
+        say("          -> is the run id right, and the cluster? --outputs names the folder of the run folders")
+        return 3
+    say(sentence(run_id, done.complete))
     return 0 if done.complete else 3
+
+
+def sentence(run_id: str, complete: bool) -> str:
+    """What a rollback comes to."""
+    if complete:
+        return f"nothing of run {run_id} is left"
+    return f"run {run_id} is not undone, or could not be looked at; see the lines that say so"

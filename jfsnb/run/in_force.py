@@ -13,17 +13,17 @@ from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.configured import NodeConfig
 from jfsnb.cluster.client import Cluster
 from jfsnb.cluster.feeds import Feeds
+from jfsnb.cluster.resources import title_of
 from jfsnb.driver import names
 from jfsnb.errors import JfsnbError
 from jfsnb.queries import driver_facts
 from jfsnb.queries.driver_facts import Driver
-from jfsnb.queries.model import Row, Table, Timeline
+from jfsnb.queries.model import Row, Timeline
 from jfsnb.run.preflight import nodes_with_driver
 from jfsnb.run.results import Baseline, InForce, Patched
 from jfsnb.run.state import Run, part
 
 Obj = dict[str, Any]
-UPDATE_TIME = "juicefs/update-time"
 #: After a reload line, a rejection follows at once if at all: success has no line of its own.
 REJECTION_SECONDS = 0.15
 
@@ -183,21 +183,21 @@ def _seconds_since(moment: str | None) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds() if moment else 0.0
 
 
-def back_in_force(cluster: Cluster, pods: dict[str, Obj], since: dict[str, str], wanted: str, seconds: float) -> Table:
-    """Wait until CSI nodes have a restored configuration: columns what, object, outcome, as a rollback has them.
+def back_in_force(
+    cluster: Cluster, pods: dict[str, Obj], since: dict[str, str], wanted: str, seconds: float
+) -> list[tuple[str, str]]:
+    """Wait until CSI nodes have a restored configuration: (Pod, what was seen).
 
     Args:
         pods: name → CSI node Pod. since: ``marks`` from before it was restored.
     """
     looked = {name: _Looked(name, pod) for name, pod in pods.items()}
     _watch(cluster, lambda kind, text, source: None, looked, wanted, since, seconds, 0.0)
-    return tuple(
-        {
-            "what": "configuration in force",
-            "object": f"Pod {one.pod['metadata']['namespace']}/{name}",
-            "outcome": "loaded as restored"
-            if one.judge(wanted).state == checks.FORCE
-            else f"not seen within {seconds:.0f} s; its kubelet syncs within about a minute",
-        }
+    late = f"not seen within {seconds:.0f} s; its kubelet syncs within about a minute"
+    return [
+        (
+            title_of("pods", one.pod["metadata"]["namespace"], name),
+            "loaded as restored" if one.judge(wanted).state == checks.FORCE else late,
+        )
         for name, one in looked.items()
-    )
+    ]

@@ -19,8 +19,9 @@ from jfsnb.queries.driver_facts import Driver, Volume
 from jfsnb.queries.model import Timeline
 from jfsnb.run import config_map as config
 from jfsnb.run import in_force
+from jfsnb.run.change.config_entry import ConfigEntry
+from jfsnb.run.change.nudge import Nudge
 from jfsnb.run.in_force import wait_in_force
-from jfsnb.run.journal import ANNOTATE, CONFIG
 from jfsnb.run.results import Baseline, Patched, PatchPlan
 from jfsnb.run.smoke import prepare
 from jfsnb.run.state import Run, atomic, part
@@ -41,6 +42,7 @@ def plan(run: Run) -> PatchPlan:
     timeline = Timeline()
     driver, volume, edit = _planned(run, timeline)
     node = _node(run)
+    config.refuse_beside_others(driver.config_map, run.id, edit, volume.claim_name)
     with timeline.measure("decide which image wins"):
         now = driver_facts.decide_image(run.cluster, driver, driver.config(), volume, node)
         then = driver_facts.decide_image(run.cluster, driver, driver_config.load(edit.after), volume, node)
@@ -93,62 +95,51 @@ def _node(run: Run) -> Obj | None:
 
 @part(Patched)
 def apply(run: Run) -> Patched:
-    """Patch the ConfigMap, guarded by its resourceVersion; journal and backup come first.
+    """Patch the ConfigMap, guarded by its resourceVersion; the journal comes first, and the note goes with it.
 
     Raises:
-        ConflictError: somebody else changed it since the plan, or in between.
+        ConflictError: somebody else changed it since the plan, or in between; or another run has patched the same.
     """
-    timeline, settings = Timeline(), run.settings
+    timeline = Timeline()
     driver, volume, edit = _planned(run, timeline)
+    config.refuse_beside_others(driver.config_map, run.id, edit, volume.claim_name)
     known = run.recall(PatchPlan.PART)
     if known and known["planned_for"] != config.checksum(edit.before):
         raise ConflictError(
             f"ConfigMap {driver.namespace}/{driver.config_name} was changed by somebody else since the plan",
             "look at the new plan, and apply that",
         )
-    meta = driver.config_map["metadata"]
-    backup = run.folder / BEFORE
+    version = driver.config_map["metadata"]["resourceVersion"]
     everyone = driver_facts.facts_of(driver_facts.mount_pods(run.cluster, driver))
     remembered = tuple(asdict(Seen.of(p)) for p in everyone)
     if not edit.changed:
-        version = meta["resourceVersion"]
         return run.finish(Patched(config_map=driver.config_name, before=version, after=version, remembered=remembered))
-    for path, text in ((backup, edit.before), (run.folder / AFTER, edit.after)):
-        with atomic(path) as sink:
+    for name, text in ((BEFORE, edit.before), (AFTER, edit.after)):
+        with atomic(run.folder / name) as sink:
             sink.write(redact_text(text))
     wanted = in_force.nodes_that_matter(run, driver)
-    hurried = _plan_hurry(run, wanted)
-    asked = (settings.scope, volume.claim_name, settings.image, volume.is_ce)
-    note = config.note_of(edit.before, *asked, hurried, settings.namespace)
-    key = config.note_key(run.id)
+    nudges = _nudges(run, wanted)
+    standing = [e.change for e in run.journal.standing()]
+    told = (*nudges, *standing)
+    change = ConfigEntry.of(run.id, driver.config_map, edit, volume.claim_name, told, run.settings.namespace)
     with timeline.measure("server-side dry run"):
-        config.patch(run.cluster, driver.config_map, edit, key, note, dry_run=True)
+        change.rehearse(run.cluster)
     marks = in_force.marks(run.cluster, wanted)
-    run.journal.plan(
-        CONFIG,
-        "configmaps",
-        meta["namespace"],
-        meta["name"],
-        scope=settings.scope,
-        claim=volume.claim_name,
-        image=settings.image,
-        is_ce=volume.is_ce,
-        before_sha256=config.checksum(edit.before),
-        after_sha256=config.checksum(edit.after),
-        backup=str(backup),
-    )
-    run.tell("change", f"patch config.yaml, scope {settings.scope}", f"configmap/{meta['name']}")
+    numbers = [run.journal.plan(nudge) for nudge in nudges]
+    run.tell("change", change.describe(), f"configmap/{driver.config_name}")
     with timeline.measure("patch the ConfigMap"):
-        patched = config.patch(run.cluster, driver.config_map, edit, key, note)
+        patched = run.journal.do(run.cluster, change)
     with timeline.measure("annotate CSI node Pods, so that their kubelets sync at once"):
-        _hurry(run, hurried)
+        for number, nudge in zip(numbers, nudges, strict=True):
+            with contextlib.suppress(NotInCluster, ConflictError):  # without it the wait is only longer
+                run.journal.do(run.cluster, nudge, number)
     return run.finish(
         Patched(
             config_map=driver.config_name,
             changed=True,
-            before=meta["resourceVersion"],
+            before=version,
             after=patched["metadata"]["resourceVersion"],
-            backup=str(backup),
+            backup=str(run.folder / BEFORE),
             marks=marks,
             patched_at=in_force.now(),
             remembered=remembered,
@@ -157,20 +148,7 @@ def apply(run: Run) -> Patched:
     )
 
 
-def _plan_hurry(run: Run, wanted: dict[str, Obj]) -> list[Obj]:
-    """Write down, before the patch, the annotations that follow it: undone in reverse, they hurry the way back too."""
-    planned = []
-    for pod in wanted.values():
-        meta = pod["metadata"]
-        before = (meta.get("annotations") or {}).get(in_force.UPDATE_TIME)
-        run.journal.plan(ANNOTATE, "pods", meta["namespace"], meta["name"], key=in_force.UPDATE_TIME, before=before)
-        planned.append({"namespace": meta["namespace"], "name": meta["name"], "before": before})
-    return planned
-
-
-def _hurry(run: Run, pods: list[Obj]) -> None:
-    """As the dashboard does after saving the configuration (reference §2.7); without it the wait is only longer."""
-    for pod in pods:
-        patch = {"metadata": {"annotations": {in_force.UPDATE_TIME: in_force.now()}}}
-        with contextlib.suppress(NotInCluster, ConflictError):
-            run.cluster.patch("pods", pod["namespace"], pod["name"], patch)
+def _nudges(run: Run, wanted: dict[str, Obj]) -> tuple[Nudge, ...]:
+    """Written down before the patch that they follow: undone in reverse, they hurry the way back too."""
+    metas = [pod["metadata"] for pod in wanted.values()]
+    return tuple(Nudge(run_id=run.id, plural="pods", namespace=m["namespace"], name=m["name"]) for m in metas)

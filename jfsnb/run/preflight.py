@@ -12,7 +12,7 @@ from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.checks.serving import claim_bound
 from jfsnb.checks.tier import FULL, REAL_CLUSTER, real_data_path
 from jfsnb.cluster import access
-from jfsnb.cluster.client import Cluster
+from jfsnb.cluster.client import KUBE_SYSTEM, Cluster
 from jfsnb.driver import names
 from jfsnb.errors import NotInCluster, PermissionMissing, SandboxError
 from jfsnb.queries import driver_facts
@@ -154,6 +154,7 @@ def needed(
         Permission("list", "nodes", "", "which nodes are Ready"),
         Permission("get", "nodes", "", "labels of the smoke Pods' node, which selectors look at"),
         Permission("list", "csinodes", "", "where the driver is registered"),
+        Permission("get", "namespaces", "", "telling this cluster from another one", name=KUBE_SYSTEM),
         Permission("get", "csidrivers", "", "the driver's entry"),
         Permission("list", "storageclasses", "", "how volumes are made"),
         Permission("list", "pods", only_namespace, "finding the driver, and what a dead run has left"),

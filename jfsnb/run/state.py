@@ -16,7 +16,7 @@ from jfsnb.checks.carried_out import not_carried_out
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.cluster.client import Cluster
 from jfsnb.cluster.redact import redact_text
-from jfsnb.errors import CheckFailed, JfsnbError, UsageError, WaitTimeout
+from jfsnb.errors import CheckFailed, ConflictError, JfsnbError, PermissionMissing, UsageError, WaitTimeout
 from jfsnb.queries.model import Notify, Progress, Result
 from jfsnb.run.journal import Journal
 from jfsnb.settings import Settings
@@ -52,6 +52,29 @@ class Run:
     @property
     def folder(self) -> Path:
         return self.settings.folder
+
+    def same_cluster(self) -> None:
+        """See that this is still the cluster in which the run began.
+
+        Raises:
+            ConflictError: it is another one. JfsnbError: it cannot be seen; only before the run has begun, somebody who
+                may not look goes on, to be told by the preflight.
+        """
+        began = self.journal.cluster
+        try:
+            now = self.cluster.identity()
+        except PermissionMissing:
+            if began:
+                raise
+            return
+        if not began:
+            self.journal.begin(now)
+        elif began != now:
+            raise ConflictError(
+                f"{self.cluster.context} is another cluster than the one in which this run began (kube-system has uid "
+                f"{now}, and had {began})",
+                "start a new run; what this one has changed was changed in the other cluster",
+            )
 
     def tell(self, kind: Any, text: str, source: str = "") -> None:
         self.notify(Progress(kind, redact_text(text), source))
@@ -108,6 +131,7 @@ def part(
             run.tell("step", kind.TITLE)
             forget(run.folder, kind)
             try:
+                run.same_cluster()
                 return function(run, *args, **kwargs)
             except JfsnbError as error:
                 if not any(p["part"] == kind.PART for p in load(run.folder)):

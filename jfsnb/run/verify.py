@@ -19,7 +19,8 @@ from jfsnb.queries.driver_facts import Driver
 from jfsnb.queries.model import Row, Timeline
 from jfsnb.run import config_map as config
 from jfsnb.run.background import pairing_of
-from jfsnb.run.journal import CONFIG
+from jfsnb.run.change.config_entry import ConfigEntry
+from jfsnb.run.change.model import State
 from jfsnb.run.proof.client import client
 from jfsnb.run.proof.data import data
 from jfsnb.run.proof.serving import baseline_mount_pod, smoked
@@ -109,25 +110,29 @@ def restore(run: Run) -> Restored:
     timeline = Timeline()
     driver = driver_facts.find_driver(run.cluster, run.settings.driver_namespace)
     checks = [_baseline_untouched(run, driver), _others_untouched(run, driver)]
-    before = _text_before(run, driver)
     if run.settings.keep:
         rows: tuple[Row, ...] = tuple(
-            {"what": e.op, "object": e.object, "outcome": "kept, as asked"} for e in run.journal.standing()
+            {"what": e.change.KIND, "object": e.change.object, "outcome": "kept, as asked"}
+            for e in run.journal.standing()
         )
+        checks += [configured.restored("", kept=True), carried_out.nothing_left([], kept=True)]
     else:
         run.tell("change", "restore the configuration and remove what this run made")
+        before = _before(run, driver)
         with timeline.measure("undo everything in the journal"):
-            rows = rollback(run.cluster, run.id, run.settings.outputs).rows
-    try:
-        now: str | Unreadable = config.text_of(
-            run.cluster.get("configmaps", driver.config_map["metadata"]["namespace"], driver.config_name)
-        )
-    except JfsnbError as error:
-        now = Unreadable(error.what)
-    checks.append(configured.restored(before, now, run.settings.keep))
-    left = [r for r in rows if str(r["outcome"]).startswith(("left", "failed"))]
-    checks.append(carried_out.nothing_left([f"{r['object']}: {r['outcome']}" for r in left], run.settings.keep))
+            done = rollback(run.cluster, run.id, run.settings.outputs, driver_namespace=driver.namespace)
+        rows = done.rows
+        left, failed = done.unsettled(State.LEFT), done.unsettled(State.FAILED)
+        checks.append(configured.restored(before, _text_now(run, driver), done.theirs, left, failed))
+        checks.append(carried_out.nothing_left(left, failed))
     return run.finish(Restored(undone=rows, checks=tuple(checks), timeline=tuple(timeline.entries)))
+
+
+def _text_now(run: Run, driver: Driver) -> str | Unreadable:
+    try:
+        return config.text_of(run.cluster.get("configmaps", driver.namespace, driver.config_name))
+    except JfsnbError as error:
+        return Unreadable(error.what)
 
 
 def _baseline_untouched(run: Run, driver: Driver) -> Any:
@@ -161,15 +166,10 @@ def _others_untouched(run: Run, driver: Driver) -> CheckResult:
     return others_unchanged(before, now, ours)
 
 
-def _text_before(run: Run, driver: Driver) -> str:
-    """config.yaml before the run's patch."""
-    note = (driver.config_map["metadata"].get("annotations") or {}).get(config.note_key(run.id))
-    if note:
-        return str(config.read_note(note).get("before", driver.config_text))
-    if not any(e.op == CONFIG for e in run.journal.entries()):
-        return driver.config_text  # nothing was patched
-    backup = run.folder / "config-before.yaml"
-    return backup.read_text(encoding="utf-8") if backup.exists() else ""
+def _before(run: Run, driver: Driver) -> str:
+    """Checksum of config.yaml before the run's patch; of what it is now, where nothing was patched."""
+    patches = [e.change for e in run.journal.entries() if isinstance(e.change, ConfigEntry)]
+    return patches[0].before_sha256 if patches else config.checksum(driver.config_text)
 
 
 @part(RunVerdict)

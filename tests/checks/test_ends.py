@@ -1,11 +1,12 @@
 """Configuration in force, restored; shutdown; tiers; preflight."""
 
+import hashlib
 from datetime import timedelta
 
 import pytest
 from check_builders import NOW, TARGET, UID, healthy, mount_pod
 
-from jfsnb.checks import configured, preflight, shutdown, tier
+from jfsnb.checks import carried_out, configured, preflight, shutdown, tier
 from jfsnb.checks.codes import Unreadable, result
 from jfsnb.checks.configured import NodeConfig, node_config
 from jfsnb.checks.model import Verdict
@@ -66,10 +67,23 @@ def test_decides_for_image():
 
 
 def test_restored_to_the_byte():
-    assert configured.restored("a\n", "a\n").verdict is Verdict.PASS
-    assert configured.restored("a\n", "a").verdict is Verdict.FAIL
-    assert configured.restored("a\n", "b", kept=True).verdict is Verdict.NA
-    assert configured.restored("a", GONE).verdict is Verdict.ERROR
+    before = hashlib.sha256(b"a\n").hexdigest()
+    assert configured.restored(before, "a\n").verdict is Verdict.PASS
+    assert configured.restored(before, "a", left=["our entry"]).verdict is Verdict.FAIL
+    assert configured.restored(before, "a", failed=["could not look"]).verdict is Verdict.ERROR
+    assert configured.restored(before, kept=True).verdict is Verdict.NA
+    assert configured.restored(before, GONE).verdict is Verdict.ERROR
+
+
+def test_what_others_have_changed_meanwhile_is_shown_and_says_nothing_about_the_client():
+    found = configured.restored(hashlib.sha256(b"a\n").hexdigest(), "a\ntheirs\n", "+theirs")
+    assert found.verdict is Verdict.WARN and "+theirs" in {e.value for e in found.evidence}
+
+
+def test_what_is_left_is_a_failure_and_what_could_not_be_seen_an_error():
+    assert carried_out.nothing_left([]).verdict is Verdict.PASS
+    assert carried_out.nothing_left(["a Pod"], ["a claim"]).verdict is Verdict.FAIL
+    assert carried_out.nothing_left([], ["a claim"]).verdict is Verdict.ERROR
 
 
 @pytest.mark.parametrize(

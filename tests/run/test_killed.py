@@ -9,7 +9,7 @@ from jfsnb.run.rollback import rollback
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
 #: How many such instants a run has: after each fact in the journal, and after each change of the cluster.
-INSTANTS = 24
+INSTANTS = 27
 
 
 class Killed(BaseException):
@@ -80,7 +80,7 @@ def test_what_somebody_else_made_of_our_entry_is_left_alone_and_told(world):
     world.config = theirs
     for outputs in (world.outputs, world.outputs / "elsewhere"):
         done = rollback(world.cluster, run.id, outputs)
-        (row,) = [r for r in done.rows if r["what"] == "patch config.yaml"]
+        (row,) = [r for r in done.rows if r["what"] == "config.yaml patched"]
         assert not done.complete and row["outcome"].startswith("left: entry 4 of mountPodPatch")
         assert world.config == theirs
     world.config = theirs.replace("juicedata/mount:ce-theirs", run.settings.image)

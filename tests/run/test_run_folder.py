@@ -10,7 +10,10 @@ from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.cluster.client import Cluster
 from jfsnb.errors import CheckFailed, ConflictError, JfsnbError, NotInCluster, UsageError, WaitTimeout
 from jfsnb.queries.model import Result
+from jfsnb.run.change.model import Outcome, State
+from jfsnb.run.change.object_made import ObjectMade
 from jfsnb.run.journal import Journal
+from jfsnb.run.rollback import rollback
 from jfsnb.run.state import checks_of, load, open_run, part
 from jfsnb.settings import Settings
 
@@ -24,10 +27,20 @@ class Looked(Result):
     seen: tuple[str, ...] = ()
 
 
+class Server:
+    """An API server that has only the namespace kube-system."""
+
+    uid = "one"
+
+    def call(self, method, path, query=None, body=None, **_):
+        assert (method, path) == ("GET", "/api/v1/namespaces/kube-system")
+        return {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": self.uid}}
+
+
 @pytest.fixture
 def run(tmp_path):
     told = []
-    cluster = Cluster("ctx", "https://x", None, default_image="i:v1")
+    cluster = Cluster("ctx", "https://x", Server(), default_image="i:v1")
     opened = open_run(replace(Settings(), outputs=tmp_path), cluster, lambda p: told.append(f"{p.kind} {p.text}"))
     return opened, told
 
@@ -87,18 +100,48 @@ def test_a_part_that_breaks_off_leaves_the_reason_as_its_result(run):
     assert told == ["step Looked"]
 
 
+def made(name):
+    return ObjectMade(run_id="r1", plural="pods", namespace="ns", name=name)
+
+
+def test_a_cluster_of_the_same_name_that_is_another_one_is_noticed_at_the_next_part(run):
+    opened, _ = run
+
+    @part(Looked)
+    def look(run):
+        return run.finish(Looked())
+
+    look(opened)
+    opened.cluster.transport.uid = "two"
+    with pytest.raises(ConflictError, match="another cluster"):
+        look(opened)
+    with pytest.raises(ConflictError, match="another cluster"):
+        look(open_run(opened.settings, opened.cluster))
+    assert not rollback(opened.cluster, opened.id, opened.settings.outputs).complete
+
+
 def test_a_journal_survives_a_crash_in_the_middle_of_a_line(tmp_path):
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.plan("create", "pods", "ns", "a")
-    second = journal.plan("create", "pods", "ns", "b", why="x")
+    journal.plan(made("a"))
+    second = journal.plan(made("b"))
     with journal.path.open("a") as sink:
         sink.write('{"number": 2, "outco')
-    assert [(e.name, e.details) for e in journal.standing()] == [("b", {"why": "x"}), ("a", {})]
-    with journal.path.open("a") as sink:
-        sink.write("\n")
-    journal.undone(second)
-    assert [e.name for e in journal.standing()] == ["a"]
-    assert journal.plan("create", "pods", "ns", "c") == 3
+    assert [e.change for e in journal.standing()] == [made("b"), made("a")]
+    assert journal.is_whole  # what was cut was not done
+    journal.undone(second, Outcome(State.UNDONE, "deleted"))
+    assert [e.change.name for e in journal.standing()] == ["a"]
+    assert journal.plan(made("c")) == 3
+
+
+@pytest.mark.parametrize("line", ["[]", "null", "{}", "7", "{", '{"number": 1, "change": {"kind": "?"}}', "\xff\xfe"])
+def test_a_damaged_line_hides_none_of_the_others_and_is_told(tmp_path, line):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.plan(made("a"))
+    with journal.path.open("a", encoding="latin-1") as sink:
+        sink.write(line + "\n")
+    journal.plan(made("b"))
+    assert [e.change.name for e in journal.standing()] == ["b", "a"]
+    assert journal.damaged == (2,) and not journal.is_whole
 
 
 def test_a_change_is_on_disk_before_it_is_made(tmp_path):
@@ -107,11 +150,12 @@ def test_a_change_is_on_disk_before_it_is_made(tmp_path):
     class Api:
         def create(self, obj):
             (entry,) = journal.standing()
-            assert (entry.op, entry.name, entry.uid) == ("create", "a", "")
+            assert (entry.change.KIND, entry.change.name, entry.change.made) == (ObjectMade.KIND, "a", False)
             return {**obj, "metadata": {**obj["metadata"], "uid": "u1"}}
 
     journal.create(Api(), {"kind": "Pod", "metadata": {"name": "a", "namespace": "ns"}})
-    assert journal.standing()[0].uid == "u1"
+    change = journal.standing()[0].change
+    assert (change.uid, change.made) == ("u1", True)
     journal.gone("pods", "ns", "a")
     assert journal.standing() == ()
     assert all("at" in json.loads(line) for line in journal.path.read_text().splitlines())

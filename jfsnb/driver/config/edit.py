@@ -116,6 +116,22 @@ def undo(current: str, edit: Edit) -> str:
     return result
 
 
+def stands(current: str, scope: str, claim: str, key: str, image: str) -> bool:
+    """Whether an entry such as an edit makes is there: for one claim (canary), or for everybody.
+
+    Args:
+        current: config.yaml. claim: the PVC's name. key: ``ceMountImage`` or ``eeMountImage``.
+        image: that it names; empty: any.
+
+    Raises:
+        ConfigInvalid: the text is not what the driver can load.
+    """
+    entries = [e for e in config.load(current).entries if key in e.fields and image in ("", e.fields[key])]
+    if scope == "global":
+        return any(e.selector.is_empty for e in entries)
+    return any(_is_canary(e, claim, key) for e in entries)
+
+
 def _foreign_change(edit: Edit) -> ConflictError:
     return ConflictError(
         f"entry {edit.entry} of {LIST} ({edit.image_key}: {edit.image}) was changed by somebody else in between",

@@ -1,0 +1,69 @@
+"""Mount Pods that exist for a run alone: the driver deletes them after their last user, and that is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from jfsnb.cluster.client import Cluster
+from jfsnb.driver.mountpods.deletion import reason_to_stay
+from jfsnb.driver.mountpods.mount_pods import MountPod, claims_of
+from jfsnb.driver.names import MOUNT_POD_SELECTOR
+from jfsnb.errors import JfsnbError, NotInCluster, WaitTimeout
+from jfsnb.queries import driver_facts as driver
+from jfsnb.run.change.model import Change, Outcome, State
+
+
+@dataclass(frozen=True)
+class Served:
+    """The app Pods of the run by UID, their volumes' ids, and the Mount Pods that serve nobody else, by UID."""
+
+    uids: frozenset[str]
+    volume_ids: frozenset[str]
+    mount_pods: frozenset[str]
+
+    @classmethod
+    def of(cls, cluster: Cluster, changes: Iterable[Change]) -> Served:
+        """Of the Pods among these changes, before they are deleted. Raises JfsnbError when it cannot look."""
+        pods = [c for c in changes if c.plural == "pods" and c.KIND == "object made"]
+        handles: set[str] = set()
+        for pod in pods:
+            live = cluster.find("pods", pod.namespace, pod.name)
+            for _, claim in claims_of(live) if live else ():
+                try:
+                    handles.add(driver.find_volume(cluster, pod.namespace, claim).handle)
+                except NotInCluster:  # not a volume of the driver, or none yet
+                    continue
+        found = cls(frozenset(p.uid for p in pods if p.uid), frozenset(handles), frozenset())
+        return replace(found, mount_pods=frozenset(p.uid for p in found.only_ours(cluster)))
+
+    def only_ours(self, cluster: Cluster) -> list[MountPod]:
+        """Mount Pods that exist for this run alone, now: those that serve its Pods, and those that served them."""
+        if not self.uids:
+            return []
+        pods = driver.facts_of({p["metadata"]["uid"]: p for p in cluster.list("pods", labels=MOUNT_POD_SELECTOR)})
+        return [p for p in pods if p.uid in self.mount_pods or self._is_ours(p)]
+
+    def _is_ours(self, pod: MountPod) -> bool:
+        users = {r.pod_uid for r in pod.references}
+        # without a reference: the driver was called off in the middle of a mount, and is about to delete it
+        return users <= self.uids if users else pod.unique_id in self.volume_ids
+
+    def gone(self, cluster: Cluster, seconds: float) -> Iterator[tuple[str, Outcome]]:
+        """(Mount Pod, what became of it), each waited for."""
+        for pod in self.only_ours(cluster):
+            try:
+                yield pod.name, _gone(cluster, pod, seconds)
+            except JfsnbError as error:
+                yield pod.name, Outcome(State.FAILED, error.what)
+
+
+def _gone(cluster: Cluster, pod: MountPod, seconds: float) -> Outcome:
+    try:
+        cluster.wait_gone("pods", pod.namespace, pod.name, seconds, pod.uid)
+    except WaitTimeout as error:
+        now = cluster.find("pods", pod.namespace, pod.name)
+        stays = reason_to_stay(MountPod.from_object(now), datetime.now(UTC)) if now else ""
+        return Outcome(State.STAYS, stays) if stays else Outcome(State.LEFT, error.what)
+    return Outcome(State.UNDONE, "gone with its last user")
