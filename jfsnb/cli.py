@@ -24,7 +24,7 @@ def _told(command: Callable[..., Any]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs)
         except JfsnbError as error:
-            from jfsnb.cluster.redact import redact_text
+            from jfsnb.redact import redact_text
 
             click.echo(redact_text(f"{type(error).__name__}: {error}"), err=True)
             code = error.exit_code

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from jfsnb.cluster.exec import Executed, execute
 from jfsnb.cluster.logs import LogFollower
-from jfsnb.cluster.redact import redact_object, redact_text
+from jfsnb.redact import redact_object, redact_text
 from jfsnb.cluster.resources import PLURALS, RESOURCES, path_of, title_of
 from jfsnb.cluster.transport import Transport
 from jfsnb.cluster.watch import Watch

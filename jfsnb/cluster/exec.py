@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from jfsnb.cluster.redact import redact_text
+from jfsnb.redact import redact_text
 from jfsnb.cluster.resources import path_of, title_of
 from jfsnb.cluster.transport import Transport, error_of
 from jfsnb.errors import ConnectionFailed, JfsnbError, WaitTimeout

@@ -9,7 +9,7 @@ from typing import Any
 
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from jfsnb.cluster.redact import redact_text
+from jfsnb.redact import redact_text
 from jfsnb.cluster.resources import path_of, title_of
 from jfsnb.cluster.transport import Transport
 from jfsnb.cluster.watch import AWAY_SECONDS, discard, lines, shut

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from jfsnb.checks.model import Verdict
-from jfsnb.cluster.redact import redact_text
+from jfsnb.redact import redact_text
 from jfsnb.i18n import translated, width
 from jfsnb.views.html import show
 

@@ -17,7 +17,7 @@ def report(outputs: Path, run_id: str | None) -> str:
     """
     from jfsnb.report.index import write_index
     from jfsnb.report.page import report_html
-    from jfsnb.report.redact import redact
+    from jfsnb.redact import redact
     from jfsnb.run.state import load
 
     if not outputs.is_dir():

@@ -300,7 +300,7 @@ def finish(settings: Settings, story: Story, strict: bool = False) -> int:
     from jfsnb.report.index import write_index
     from jfsnb.report.junit import junit
     from jfsnb.report.page import report_html
-    from jfsnb.report.redact import redact
+    from jfsnb.redact import redact
     from jfsnb.run.state import load
 
     folder = settings.folder

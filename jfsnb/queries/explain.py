@@ -11,8 +11,10 @@ from jfsnb.checks.configured import NodeConfig
 from jfsnb.checks.model import CheckResult
 from jfsnb.checks.preflight import is_ready
 from jfsnb.checks.snapshot import NOT_ASKED, Snapshot
-from jfsnb.cluster.redact import redact_text
 from jfsnb.driver.config.merging import DriverConfig, effective_image, load, merge
+from jfsnb.cluster.client import Cluster
+from jfsnb.redact import redact_text
+from jfsnb.driver.config.merging import DriverConfig, effective_image, merge
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.names import RECORDED
 from jfsnb.driver.settings.explain import explain as explain_fields

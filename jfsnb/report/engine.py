@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
-from jfsnb.report.redact import redact
+from jfsnb.redact import redact
 
 ENGINE = "jfsnb"
 MAX_STREAM_CHARACTERS = 200_000

@@ -10,7 +10,7 @@ from jfsnb.checks.client import ON_DISK
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.preflight import is_ready
 from jfsnb.checks.serving import mount_pod_ready, served_by_one
-from jfsnb.cluster.redact import redact_text
+from jfsnb.redact import redact_text
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod, Pairing, claims_of, pair
 from jfsnb.errors import NotInCluster

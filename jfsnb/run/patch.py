@@ -9,7 +9,7 @@ from typing import Any
 from jfsnb.checks.bystanders import Seen
 from jfsnb.checks.client import another_than_baseline
 from jfsnb.checks.configured import caution, decides_for_image
-from jfsnb.cluster.redact import redact_text
+from jfsnb.redact import redact_text
 from jfsnb.driver.config import merging as driver_config
 from jfsnb.driver.config.edit import Edit
 from jfsnb.driver.config.effects import Mount, edit_warnings

@@ -15,8 +15,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from jfsnb.checks.carried_out import not_carried_out
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.cluster.client import Cluster
-from jfsnb.cluster.redact import redact_text
 from jfsnb.errors import CheckFailed, ConflictError, JfsnbError, PermissionMissing, UsageError, WaitTimeout
+from jfsnb.redact import redact_text
 from jfsnb.queries.model import Notify, Progress, Result
 from jfsnb.run.journal import Journal
 from jfsnb.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from jfsnb.cluster.redact import redact_text
+from jfsnb.redact import redact_text
 from jfsnb.driver import names
 from jfsnb.driver.trace.csi_sequence import Moment, calls_about, sequence
 from jfsnb.driver.trace.csi_trace import CsiCall

@@ -11,7 +11,7 @@ from jfsnb.checks import arrival as checks
 from jfsnb.checks import smoke as smoke_checks
 from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.cluster.feeds import Feeds, Item
-from jfsnb.cluster.redact import redact_text
+from jfsnb.redact import redact_text
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.names import MOUNT_CONTAINER, mount_pod_selector
 from jfsnb.errors import JfsnbError, NotInCluster
