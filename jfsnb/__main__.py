@@ -1,17 +1,17 @@
 """The `jfsnb` command; `python -m jfsnb` is the same."""
 
-import sys
+from jfsnb import terminal
 
 
 def main() -> None:
-    """Ctrl-C may come while the command line is still being imported."""
-    try:
-        from jfsnb.cli import main as command
+    """Run the command line behind the door to the terminal."""
+    terminal.run(_command)
 
-        command()
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+
+def _command() -> None:
+    from jfsnb.cli import main as command  # Ctrl-C may come while it is still being imported
+
+    command(standalone_mode=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import click
 import jfsnb
 from jfsnb.errors import JfsnbError
 from jfsnb.i18n import LANGUAGES, VARIABLE
+from jfsnb.terminal import SIGINT_CODE, SIGPIPE_CODE
 
 
 def _told(command: Callable[..., Any]) -> Callable[..., None]:
@@ -26,11 +27,13 @@ def _told(command: Callable[..., Any]) -> Callable[..., None]:
         except JfsnbError as error:
             from jfsnb.redact import redact_text
 
-            click.echo(redact_text(f"{type(error).__name__}: {error}"), err=True)
+            click.echo(redact_text(f"{type(error).__name__}: {error}"), err=True)  # also where no terminal.Door is
             code = error.exit_code
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
-            code = 130
+            code = SIGINT_CODE
+        except BrokenPipeError as gone:
+            raise SystemExit(SIGPIPE_CODE) from gone
         sys.exit(code or 0)
 
     return wrapper

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from jfsnb.cluster.exec import Executed, execute
 from jfsnb.cluster.logs import LogFollower
-from jfsnb.redact import redact_object, redact_text
 from jfsnb.cluster.resources import PLURALS, RESOURCES, path_of, title_of
 from jfsnb.cluster.transport import Transport
 from jfsnb.cluster.watch import Watch
 from jfsnb.errors import NotInCluster, WaitTimeout
+from jfsnb.redact import learn_secret, redact_object, redact_text
 
 Obj = dict[str, Any]
 T = TypeVar("T")
@@ -81,6 +81,7 @@ class Cluster:
             data = self.transport.call("GET", path, what=what).get("data") or {}
         except NotInCluster:
             return None
+        learn_secret(data)
         return read(base64.b64decode(data[key]).decode("utf-8", "replace")) if key in data else None
 
     def pages(

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import orjson
 
-from jfsnb.redact import redact_text
 from jfsnb.cluster.resources import path_of, title_of
 from jfsnb.cluster.transport import Transport, error_of
 from jfsnb.errors import ConnectionFailed, JfsnbError, WaitTimeout
+from jfsnb.redact import redact_text
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from jfsnb.redact import redact_text
 from jfsnb.cluster.resources import path_of, title_of
 from jfsnb.cluster.transport import Transport
 from jfsnb.cluster.watch import AWAY_SECONDS, discard, lines, shut
 from jfsnb.errors import ConnectionFailed
+from jfsnb.redact import redact_lines
 
 
 class LogFollower:
@@ -51,6 +51,9 @@ class LogFollower:
         shut(self._response)
 
     def __iter__(self) -> Iterator[str]:
+        return redact_lines(self._lines())
+
+    def _lines(self) -> Iterator[str]:
         away_since = 0.0
         while not self._closed.is_set() and time.monotonic() < self._deadline:
             try:
@@ -82,7 +85,7 @@ class LogFollower:
                 if resumed_after and stamp <= resumed_after:
                     continue  # sinceTime has whole seconds: these were told before the connection dropped
                 self._last = stamp
-                yield redact_text(text)
+                yield text
         finally:
             self._response = None
             discard(response)

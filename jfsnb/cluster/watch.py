@@ -13,10 +13,10 @@ import orjson
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from jfsnb.redact import redact_object
 from jfsnb.cluster.resources import RESOURCES, path_of, title_of
 from jfsnb.cluster.transport import Expired, Query, Transport, error_of
 from jfsnb.errors import ConnectionFailed
+from jfsnb.redact import redact_object
 
 Obj = dict[str, Any]
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "SYNCED"]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from jfsnb.checks.model import Verdict
-from jfsnb.redact import redact_text
 from jfsnb.i18n import translated, width
+from jfsnb.redact import Clean, redact, redact_text
 from jfsnb.views.html import show
 
 EXIT_CODES = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.NA: 0, Verdict.FAIL: 1}
@@ -33,15 +34,8 @@ def say(text: str) -> None:
 def print_json(question: str, cluster: Any, finding: Any) -> None:
     """The whole answer as one JSON document on stdout."""
     answer = {"question": question, "cluster": cluster.context, "tier": cluster.tier, **finding.to_dict()}
-    click.echo(json.dumps(_redacted(answer), indent=1, ensure_ascii=False, default=str))
-
-
-def _redacted(value: Any) -> Any:
-    if isinstance(value, str):
-        return redact_text(value)
-    if isinstance(value, Mapping):
-        return {key: _redacted(item) for key, item in value.items()}
-    return [_redacted(item) for item in value] if isinstance(value, list | tuple) else value
+    text = json.dumps(redact(answer), indent=1, ensure_ascii=False, default=str)
+    sys.stdout.write(Clean(text + "\n"))
 
 
 def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), cell: int | None = None) -> str:

@@ -15,9 +15,9 @@ def report(outputs: Path, run_id: str | None) -> str:
     Raises:
         UsageError: no such folder or run.
     """
+    from jfsnb.redact import redact
     from jfsnb.report.index import write_index
     from jfsnb.report.page import report_html
-    from jfsnb.redact import redact
     from jfsnb.run.state import load
 
     if not outputs.is_dir():

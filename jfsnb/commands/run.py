@@ -24,6 +24,7 @@ import jfsnb
 from jfsnb.errors import JfsnbError, UsageError
 from jfsnb.i18n import say, translated
 from jfsnb.notebook.lessons import NOTEBOOKS, localized
+from jfsnb.redact import redact, redact_text
 from jfsnb.report.interrupt import Interrupted, interruptible, undisturbed
 from jfsnb.report.kernels import Kernels
 from jfsnb.report.parameters import declared, typed
@@ -145,7 +146,8 @@ def _unexpected(error: Exception, folder: Path) -> JfsnbError:
     """An error that nobody foresaw must not keep the clean-up from running; its stack goes into the run folder."""
     if isinstance(error, JfsnbError):
         return error
-    (folder / "error.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    text = redact_text("".join(traceback.format_exception(error)))
+    (folder / "error.txt").write_text(text, encoding="utf-8")
     return JfsnbError(f"{type(error).__name__}: {error}", "a mistake in jfsnb: error.txt in the run folder says where")
 
 
@@ -300,7 +302,6 @@ def finish(settings: Settings, story: Story, strict: bool = False) -> int:
     from jfsnb.report.index import write_index
     from jfsnb.report.junit import junit
     from jfsnb.report.page import report_html
-    from jfsnb.redact import redact
     from jfsnb.run.state import load
 
     folder = settings.folder

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from jfsnb.errors import JfsnbError, UsageError
+from jfsnb.notebook import door
 from jfsnb.notebook.show import Shown
+from jfsnb.redact import redact
 from jfsnb.settings import Settings
 from jfsnb.views import html, results
 from jfsnb.views.live import Live
@@ -48,9 +50,10 @@ def start(namespace: Mapping[str, Any]) -> Any:
 
 
 def prepare_shell() -> Any:
-    """Make errors short; returns the shell, None outside IPython."""
+    """Make errors short, and put the kernel behind the redactor; returns the shell, None outside IPython."""
     shell = _shell()
     _short_errors(shell)
+    door.guard(shell)
     return shell
 
 
@@ -81,7 +84,7 @@ def _remember(settings: Settings) -> None:
     from jfsnb.run.state import atomic
 
     with atomic(settings.folder / PARAMETERS) as sink:
-        json.dump(settings.parameters(), sink, indent=1)
+        json.dump(redact(settings.parameters()), sink, indent=1)
 
 
 def _unless_given(settings: Settings, folder: Path) -> dict[str, Any]:

@@ -12,9 +12,6 @@ from jfsnb.checks.model import CheckResult
 from jfsnb.checks.preflight import is_ready
 from jfsnb.checks.snapshot import NOT_ASKED, Snapshot
 from jfsnb.driver.config.merging import DriverConfig, effective_image, load, merge
-from jfsnb.cluster.client import Cluster
-from jfsnb.redact import redact_text
-from jfsnb.driver.config.merging import DriverConfig, effective_image, merge
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.names import RECORDED
 from jfsnb.driver.settings.explain import explain as explain_fields
@@ -24,6 +21,7 @@ from jfsnb.queries.driver_facts import Volume
 from jfsnb.queries.finding import Finding
 from jfsnb.queries.model import Row, Table
 from jfsnb.queries.mounts import config_rows, next_mount
+from jfsnb.redact import redact_text
 
 Obj = dict[str, Any]
 

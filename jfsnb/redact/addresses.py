@@ -15,16 +15,34 @@ HIDDEN = "***"
 _SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*)(?::(?:\\?/){2}|%3A%2F%2F)", re.I)
 #: Engines of metadata, and others whose passwords may hold anything.
 _ENGINES = frozenset(
-    "redis rediss unix mysql mariadb postgres postgresql tikv etcd fdb badger sqlite3 mongodb amqp amqps".split()
+    [
+        "redis",
+        "rediss",
+        "unix",
+        "mysql",
+        "mariadb",
+        "postgres",
+        "postgresql",
+        "tikv",
+        "etcd",
+        "fdb",
+        "badger",
+        "sqlite3",
+        "mongodb",
+        "amqp",
+        "amqps",
+    ]
 )
 #: Up to a blank or to a quote that closes something.
-_WORD = re.compile(r"(?:[^\s\"'<>]|[\"']+(?=\w))*")
+_WORD = re.compile(r"(?:[^\s\"'<>]|[\"'<>]+(?=\w))*")
 _ALMOST_HOST = r"(?:(?:tcp|unix)?\(|\[|[\w-])"
 _AT = re.compile(rf"@(?!sha\d+:)(?={_ALMOST_HOST})")
 _HOST = r"(?:(?:tcp|unix)?\([^)\s]*\)?|\[[0-9a-f:.]+\]|[\w.-]+)"
 _PLAUSIBLE = re.compile(rf"@{_HOST}(?::\d+)?(?:,[\w.:-]+)*(?:/|\)|(?<=\d)(?=\D|$)|(?<=\))|[\"'<>,;]|$)", re.I)
 #: An address that is complete without a password.
-_WITHOUT = re.compile(r"[\w.-]+(?:(?::\d+)?(?:,[\w.-]+(?::\d+)?)*/[\w.,-]*|:\d+|(?=\s*$))(?=[\s\"'<>;)\]}]|$)")
+_WITHOUT = re.compile(
+    r"[\w.-]+(?:(?::\d+)?(?:,[\w.-]+(?::\d+)?)*/[\w.,-]*|:\d+|(?=\s*$))(?=\s|[\"'<>;)\]}]++(?=[\s,:]|$)|$)"
+)
 _AUTHORITY = re.compile(r"[^/?#\s\"'<>]*")
 _PORT_AND_PATH = re.compile(r"[^:@]*:\d+(?:/|$)")
 _DSN = re.compile(

@@ -27,7 +27,25 @@ _HARMLESS = re.compile(
 _KEY_FILE = re.compile(r"/[\w./-]+\.(?:pem|key|crt)")
 #: Too common to be looked for everywhere, even where somebody uses them as a password.
 COMMON = frozenset(
-    "admin default juicefs minio mysql none null password passwd postgres redis root secret test true false user".split()
+    [
+        "admin",
+        "default",
+        "juicefs",
+        "minio",
+        "mysql",
+        "none",
+        "null",
+        "password",
+        "passwd",
+        "postgres",
+        "redis",
+        "root",
+        "secret",
+        "test",
+        "true",
+        "false",
+        "user",
+    ]
 )
 
 

@@ -173,6 +173,8 @@ _IN_A_LINE = (
     Rule(("curl",), _compiled(r"(?P<keep>\bcurl\b[^\n|;&]*?\s(?:-u|--user)[= ]*[^\s:]+:)[^\s\"']+"), _kept),
     Rule(("sig=",), _compiled(r"(?P<keep>[?&]sig=)[^&\s\"'<>]+"), _kept),
 )
+_PASSWORD = _compiled(r"pass(?:word|phrase|wd)|pwd|(?<![a-z])pw(?![a-z])")
+_END_OF_PHRASE = re.compile(r"[,;](?=\s)|\s(?=[\w.-]+[=:])|[\"'`<>)\]}]")
 _LINE_KEY = _compiled(rf"{_KEY}{_COLON}(?=[^\s\"'`\\&{{\[|>])")
 
 
@@ -233,12 +235,19 @@ def _hide(text: str) -> str:
 
 
 def _rest_of_line(line: str) -> str:
-    """``key: value`` up to the end of the line, also in a comment or behind the signs of a diff; what is quoted is left
-    to the pattern that knows where it ends."""
+    """``key: value`` up to the end of the line, also in a comment or behind the signs of a diff; in the middle of a
+    sentence only a password may have blanks. What is quoted is left to the pattern that knows where it ends."""
     for match in _LINE_KEY.finditer(line):
-        before, value = line[: match.start()].rpartition("#")[2], line[match.end() :]
-        if telling(match["key"]) and not re.search("[:=]", before) and not harmless(value, match["key"]):
-            return line[: match.end()] + masked(value, match[0])
+        before, value, rest = line[: match.start()].rpartition("#")[2], line[match.end() :], ""
+        if not telling(match["key"]) or harmless(value, match["key"]):
+            continue
+        if re.search("[:=]", before):
+            if not _PASSWORD.search(match["key"]):
+                continue
+            value = _END_OF_PHRASE.split(value, maxsplit=1)[0]
+            rest = line[match.end() + len(value) :]
+        if not harmless(value, match["key"]):
+            return line[: match.end()] + masked(value, match[0]) + rest
     return line
 
 

@@ -10,13 +10,13 @@ from jfsnb.checks.client import ON_DISK
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.preflight import is_ready
 from jfsnb.checks.serving import mount_pod_ready, served_by_one
-from jfsnb.redact import redact_text
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod, Pairing, claims_of, pair
 from jfsnb.errors import NotInCluster
 from jfsnb.queries import clients, driver_facts
 from jfsnb.queries.driver_facts import Driver, Volume
 from jfsnb.queries.model import Row, Table, Timeline
+from jfsnb.redact import redact_text
 from jfsnb.run.preflight import preflight
 from jfsnb.run.proof.csi_calls import csi_calls
 from jfsnb.run.results import Baseline, ServedBy, WhoIsWho

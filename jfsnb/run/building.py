@@ -24,6 +24,7 @@ from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.errors import CheckFailed
 from jfsnb.queries.model import Table, Timeline
+from jfsnb.redact import redact
 
 #: Takes a built image to where it is needed: its facts, archive and client binary; says where it is, and its digest.
 Deliver = Callable[[ImageFacts, Path, Path], tuple[str, str]]
@@ -171,7 +172,9 @@ def keep_record(outputs: Path, facts: ImageFacts, engine: str, commit: str) -> N
     """Remember what was built, for the run that tests it."""
     path = _record(outputs, facts.reference)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**asdict(facts), "engine": engine, "commit": commit}, indent=1), encoding="utf-8")
+    path.write_text(
+        json.dumps(redact({**asdict(facts), "engine": engine, "commit": commit}), indent=1), encoding="utf-8"
+    )
 
 
 def record_of(outputs: Path, reference: str) -> dict[str, Any] | None:

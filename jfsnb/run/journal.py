@@ -12,6 +12,7 @@ from typing import Any
 
 from jfsnb.cluster.client import Cluster
 from jfsnb.errors import ConflictError
+from jfsnb.redact import redact
 from jfsnb.run.change.kinds import read
 from jfsnb.run.change.model import Change, Outcome, State
 from jfsnb.run.change.object_made import ObjectMade
@@ -161,7 +162,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         cut = self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n")
         with self.path.open("a", encoding="utf-8") as sink:
-            sink.write(("\n" if cut else "") + json.dumps(fact, ensure_ascii=False) + "\n")
+            sink.write(("\n" if cut else "") + json.dumps(redact(fact), ensure_ascii=False) + "\n")
             sink.flush()
             os.fsync(sink.fileno())
 

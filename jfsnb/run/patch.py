@@ -9,14 +9,14 @@ from typing import Any
 from jfsnb.checks.bystanders import Seen
 from jfsnb.checks.client import another_than_baseline
 from jfsnb.checks.configured import caution, decides_for_image
-from jfsnb.redact import redact_text
 from jfsnb.driver.config import merging as driver_config
-from jfsnb.driver.config.edit import Edit
+from jfsnb.driver.config.edit import Edit, unified_diff
 from jfsnb.driver.config.effects import Mount, edit_warnings
 from jfsnb.errors import ConflictError, NotInCluster
 from jfsnb.queries import affected, collect, driver_facts
 from jfsnb.queries.driver_facts import Driver, Volume
 from jfsnb.queries.model import Timeline
+from jfsnb.redact import redact_text
 from jfsnb.run import config_map as config
 from jfsnb.run import in_force
 from jfsnb.run.change.config_entry import ConfigEntry
@@ -66,7 +66,7 @@ def plan(run: Run) -> PatchPlan:
             future_image=then.image,
             future_why=then.provenance,
             changed=edit.changed,
-            diff=redact_text(edit.diff),
+            diff=unified_diff(redact_text(edit.before), redact_text(edit.after)),
             affected=reach.claims,
             affected_pods=reach.pods,
             warnings=warnings,

@@ -15,9 +15,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from jfsnb.checks.carried_out import not_carried_out
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.cluster.client import Cluster
+<<<<<<< HEAD
 from jfsnb.errors import CheckFailed, ConflictError, JfsnbError, PermissionMissing, UsageError, WaitTimeout
 from jfsnb.redact import redact_text
+=======
+from jfsnb.errors import CheckFailed, JfsnbError, UsageError, WaitTimeout
+>>>>>>> 46594f9 (Redactor: one door each for files, cells, terminal and log; what a kernel says passes it in the kernel, which knows what it read)
 from jfsnb.queries.model import Notify, Progress, Result
+from jfsnb.redact import redact, redact_text
 from jfsnb.run.journal import Journal
 from jfsnb.settings import Settings
 
@@ -85,11 +90,11 @@ class Run:
         return result
 
     def keep_log(self, pod: str, lines: Iterable[str]) -> None:
-        """Keep a container's lines (redacted where they were read) as logs/<pod>.log in the run folder."""
+        """Keep a container's lines as logs/<pod>.log in the run folder."""
         folder = self.folder / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         with atomic(folder / f"{pod}.log") as sink:
-            sink.writelines(f"{line}\n" for line in lines)
+            sink.write(redact_text("".join(f"{line}\n" for line in lines)))
 
     def require(self, result: R) -> R:
         """Keep the result; stop the run when it says that going on makes no sense.
@@ -168,19 +173,10 @@ def save(folder: Path, result: Result) -> None:
     """Write a part into results/<step>.json: whole, or not at all; an earlier result of the same part is replaced."""
     path = folder / "results" / f"{result.STEP}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = _redacted(result.to_dict())
+    data = redact(result.to_dict())
     parts = [p for p in _read(path) if p["part"] != result.PART] + [data]
     with atomic(path) as sink:
         json.dump(parts, sink, indent=1, ensure_ascii=False)
-
-
-def _redacted(value: Any) -> Any:
-    """The second net: whatever text a result has taken over from the cluster (messages, log lines, events)."""
-    if isinstance(value, str):
-        return redact_text(value)
-    if isinstance(value, dict):
-        return {key: _redacted(item) for key, item in value.items()}
-    return [_redacted(item) for item in value] if isinstance(value, list) else value
 
 
 def forget(folder: Path, kind: type[Result]) -> None:

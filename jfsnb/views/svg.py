@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from jfsnb.i18n import translated, width
+from jfsnb.redact import redact_text
 
 STYLE = """
 .bg{fill:#fbfcfd;stroke:#d5dbe3}.box{fill:#fff;stroke:#9aa7b8;stroke-width:1.2}.zone{fill:#eef2f7;stroke:#c3ccd8;stroke-dasharray:5 4}
@@ -93,7 +94,7 @@ class Drawing:
     def picture(self, alt: str) -> str:
         """An <img> of it; ``alt`` says in words what it shows."""
         alt = translated(alt)
-        data = base64.b64encode(self.source(alt).encode()).decode()
+        data = base64.b64encode(redact_text(self.source(alt)).encode()).decode()
         return (
             f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}" width="{self.width:.0f}" '
             f'style="max-width:100%;height:auto;margin:8px 0;display:block">'

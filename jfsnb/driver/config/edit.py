@@ -52,9 +52,15 @@ class Edit:
 
     @property
     def diff(self) -> str:
-        """Unified diff; empty when nothing changes. May show what else stands nearby: redact it."""
-        lines = (self.before.splitlines(), self.after.splitlines())
-        return "\n".join(difflib.unified_diff(*lines, "config.yaml (before)", "config.yaml (after)", lineterm=""))
+        """Unified diff; empty when nothing changes. May show secrets that stand nearby: for eyes, `unified_diff` of the
+        redacted texts."""
+        return unified_diff(self.before, self.after)
+
+
+def unified_diff(before: str, after: str) -> str:
+    """Unified diff of two config.yaml."""
+    lines = (before.splitlines(), after.splitlines())
+    return "\n".join(difflib.unified_diff(*lines, "config.yaml (before)", "config.yaml (after)", lineterm=""))
 
 
 def plan_canary(text: str, pvc_name: str, image: str, *, is_ce: bool = True) -> Edit:

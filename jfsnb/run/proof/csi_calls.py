@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from jfsnb.redact import redact_text
 from jfsnb.driver import names
 from jfsnb.driver.trace.csi_sequence import Moment, calls_about, sequence
 from jfsnb.driver.trace.csi_trace import CsiCall
 from jfsnb.errors import NotInCluster
 from jfsnb.queries import driver_facts
 from jfsnb.queries.model import Row
+from jfsnb.redact import redact_text
 from jfsnb.run.results import Baseline, CsiCalls
 from jfsnb.run.state import Run, part
 

@@ -11,12 +11,12 @@ from jfsnb.checks import arrival as checks
 from jfsnb.checks import smoke as smoke_checks
 from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.cluster.feeds import Feeds, Item
-from jfsnb.redact import redact_text
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.names import MOUNT_CONTAINER, mount_pod_selector
 from jfsnb.errors import JfsnbError, NotInCluster
 from jfsnb.queries.driver_facts import Driver, Volume
 from jfsnb.queries.model import Row, Timeline
+from jfsnb.redact import redact_text
 from jfsnb.run.smoke import manifest
 from jfsnb.run.state import Run
 
