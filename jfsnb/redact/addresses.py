@@ -33,16 +33,15 @@ _ENGINES = frozenset(
         "amqps",
     ]
 )
-#: Up to a blank or to a quote that closes something.
-_WORD = re.compile(r"(?:[^\s\"'<>]|[\"'<>]+(?=\w))*")
+#: Up to a blank, to a quote that closes something, or to the end of an element.
+_CLOSES = r"(?:[\"'>]+(?=[\s,;:)}\]]|$)|</)"
+_WORD = re.compile(rf"(?:(?!{_CLOSES})\S)*+")
 _ALMOST_HOST = r"(?:(?:tcp|unix)?\(|\[|[\w-])"
 _AT = re.compile(rf"@(?!sha\d+:)(?={_ALMOST_HOST})")
 _HOST = r"(?:(?:tcp|unix)?\([^)\s]*\)?|\[[0-9a-f:.]+\]|[\w.-]+)"
 _PLAUSIBLE = re.compile(rf"@{_HOST}(?::\d+)?(?:,[\w.:-]+)*(?:/|\)|(?<=\d)(?=\D|$)|(?<=\))|[\"'<>,;]|$)", re.I)
 #: An address that is complete without a password.
-_WITHOUT = re.compile(
-    r"[\w.-]+(?:(?::\d+)?(?:,[\w.-]+(?::\d+)?)*/[\w.,-]*|:\d+|(?=\s*$))(?=\s|[\"'<>;)\]}]++(?=[\s,:]|$)|$)"
-)
+_WITHOUT = re.compile(rf"[\w.-]+(?:(?::\d+)?(?:,[\w.-]+(?::\d+)?)*/[\w.,-]*|:\d+|(?=\s*$))(?=[\s;)\]}}]|{_CLOSES}|$)")
 _AUTHORITY = re.compile(r"[^/?#\s\"'<>]*")
 _PORT_AND_PATH = re.compile(r"[^:@]*:\d+(?:/|$)")
 _DSN = re.compile(
