@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jfsnb.cluster.redact import redact_text
 from jfsnb.driver.config import edit as config_edit
 from jfsnb.driver.config.edit import Edit
 from jfsnb.driver.names import CONFIG_KEY
 from jfsnb.errors import ConflictError, JfsnbError
+from jfsnb.redact import redact_text
 
 Obj = dict[str, Any]
 NOTE_PREFIX = "undo.jfsnb.io/"
@@ -131,5 +131,5 @@ def text_of(config_map: Mapping[str, Any]) -> str:
 
 def diff_of(before: str, after: str) -> str:
     """What others have changed, as a unified diff, redacted; empty where nothing."""
-    lines = (before.splitlines(), after.splitlines())
-    return redact_text("\n".join(difflib.unified_diff(*lines, "before the run", "now", lineterm="")))
+    lines = (redact_text(before).splitlines(), redact_text(after).splitlines())
+    return "\n".join(difflib.unified_diff(*lines, "before the run", "now", lineterm=""))

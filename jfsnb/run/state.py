@@ -15,12 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from jfsnb.checks.carried_out import not_carried_out
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.cluster.client import Cluster
-<<<<<<< HEAD
 from jfsnb.errors import CheckFailed, ConflictError, JfsnbError, PermissionMissing, UsageError, WaitTimeout
-from jfsnb.redact import redact_text
-=======
-from jfsnb.errors import CheckFailed, JfsnbError, UsageError, WaitTimeout
->>>>>>> 46594f9 (Redactor: one door each for files, cells, terminal and log; what a kernel says passes it in the kernel, which knows what it read)
 from jfsnb.queries.model import Notify, Progress, Result
 from jfsnb.redact import redact, redact_text
 from jfsnb.run.journal import Journal
