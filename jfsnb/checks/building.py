@@ -10,7 +10,8 @@ from jfsnb.builder.recipe import BINARY, Recipe
 from jfsnb.builder.source import Context, SourceTree
 from jfsnb.checks.codes import register, result
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
-from jfsnb.driver.images import ClientVersion, ImageReference, driver_reads_tag, supports_fuse_passing
+from jfsnb.driver.client_support import supports_fuse_passing, tag_of
+from jfsnb.driver.images import ClientVersion, ImageReference
 
 SOURCE = register(
     "JFS-BLD-001",
@@ -155,7 +156,7 @@ def platform(image: str, nodes: Collection[str]) -> CheckResult:
 
 def tag(image: str) -> CheckResult:
     """Nothing follows from the tag that is not so: neither for the driver nor for a node that has it already."""
-    read = driver_reads_tag(image)
+    read = tag_of(image)
     evidence = [Evidence("image", "reference", image), Evidence("driver", "tag", read)]
     if not supports_fuse_passing(image):
         reason = f"the driver reads {read} as an old client: it adds an umount preStop, and smooth upgrade is off"

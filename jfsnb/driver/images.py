@@ -23,10 +23,6 @@ _VERSION = re.compile(
     r"(?:\+(?P<build>[0-9A-Za-z.-]+))?"
     r"(?:\s*\((?P<date>[0-9][-0-9T:Z]*)\s+(?P<commit>[0-9a-f]{7,40})\))?"
 )
-#: The first client whose FUSE file descriptor can be handed on, so that no umount preStop is needed.
-FUSE_PASSING_CE, FUSE_PASSING_EE = (1, 2, 1), (5, 1, 0)
-#: The first client that goes on with another binary after SIGHUP.
-BINARY_UPGRADE_CE, BINARY_UPGRADE_EE = (1, 2, 0), (5, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -127,61 +123,23 @@ def digest_of(image_id: str) -> str:
     return found[0] if found else ""
 
 
-def driver_reads_tag(image: str) -> str:
-    """The tag as the driver finds it: digest stripped, a registry's port no tag (§1.6)."""
-    name = image.partition("@")[0]
-    last = name.rpartition("/")[2]
-    return last.partition(":")[2]
-
-
-def supports_fuse_passing(image: str, pre_stop: str = "", grace_upgrade_disabled: bool = False) -> bool:
-    """Whether the driver believes that this image hands on its FUSE file descriptor (§1.6).
-
-    Args:
-        image: reference.
-        pre_stop: text of the preStop command, if there is one.
-        grace_upgrade_disabled: DISABLE_GRACE_UPGRADE of the driver.
-    """
-    if grace_upgrade_disabled or "umount" in pre_stop:
-        return False
-    return _tag_is_at_least(image, FUSE_PASSING_CE, FUSE_PASSING_EE)
-
-
-def supports_binary_upgrade(image: str) -> bool:
-    """Whether the driver believes that a client of this image can be exchanged while it runs (§3.8)."""
-    return _tag_is_at_least(image, BINARY_UPGRADE_CE, BINARY_UPGRADE_EE)
-
-
-def _tag_is_at_least(image: str, ce_first: tuple[int, ...], ee_first: tuple[int, ...]) -> bool:
-    """By the tag; one that tells no version is believed to be new."""
-    tag = driver_reads_tag(image)
-    if "nightly" in tag:
-        return True
-    ce, ee = _CE_TAG.match(tag), _EE_TAG.match(tag)
-    if ce:
-        return tuple(map(int, ce.groups())) >= ce_first
-    if ee:
-        return tuple(map(int, ee.groups())) >= ee_first
-    return True
-
-
 def env_image(env: Mapping[str, str], is_ce: bool) -> tuple[str, str]:
     """(image, variable) that the driver's environment names as default; empty when it names none (§2.6, 4 and 5)."""
     both = env.get("JUICEFS_MOUNT_IMAGE", "")
-    if both and is_ce in _editions_of(both):
+    if both and is_ce in editions_of(both):
         return both, "JUICEFS_MOUNT_IMAGE"
     name = "JUICEFS_CE_MOUNT_IMAGE" if is_ce else "JUICEFS_EE_MOUNT_IMAGE"
     return (env[name], name) if env.get(name) else ("", "")
 
 
-def _editions_of(image: str) -> tuple[bool, ...]:
-    """For which editions (True: CE) JUICEFS_MOUNT_IMAGE counts; the driver splits at the first colon."""
-    tag = image.partition(":")[2]
-    if tag.startswith("ee-"):
-        return (False,)
-    if tag.startswith("ce-") or tag in ("", "latest"):
+def editions_of(image: str) -> tuple[bool, ...]:
+    """For which editions (True: CE) JUICEFS_MOUNT_IMAGE counts; the driver looks between the first two colons."""
+    parts = image.split(":")
+    if len(parts) < 2 or parts[1] == "latest":
         return (True,)
-    return (True, False)
+    if parts[1].startswith("ee-"):
+        return (False,)
+    return (True,) if parts[1].startswith("ce-") else (True, False)
 
 
 @dataclass(frozen=True)

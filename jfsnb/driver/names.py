@@ -56,6 +56,8 @@ EE_MOUNT = "/sbin/mount.juicefs"
 
 _KEY_LENGTH = 63
 _TARGET = re.compile(r"^(?P<root>/.*)?/pods/(?P<uid>[^/]+)/volumes/kubernetes\.io~csi/(?P<pv>[^/]+)/mount$")
+_CSI_VOLUMES = "volumes/kubernetes.io~csi"
+_PROVISIONED = re.compile(r"pvc-\w{8}(-\w{4}){3}-\w{12}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,51 @@ def target_path(pod_uid: str, pv_name: str, kubelet_root: str = "/var/lib/kubele
 
 
 def parse_target(target: str) -> tuple[str, str] | None:
-    """(Pod UID, PV name) of a target path under any kubelet root; None when it is no target path."""
+    """(Pod UID, PV name) of a target path under any kubelet root; None when it is no target path.
+
+    Stricter than the driver (``target_pod_uid``, ``target_pv_name``): what a kubelet would not make proves nothing.
+    """
     match = _TARGET.match(target)
     return (match["uid"], match["pv"]) if match else None
+
+
+def target_pod_uid(target: str) -> str:
+    """UID of the Pod in a target path, as the driver reads it (§1.10); empty when it reads none."""
+    before, *after = target.split(_CSI_VOLUMES)
+    if len(after) != 1:
+        return ""
+    directory, separator, uid = before.removesuffix("/").rpartition("/")
+    return uid if directory and separator else ""
+
+
+def target_pv_name(target: str) -> str:
+    """Name of the PV in a target path, as the driver reads it (§1.10); empty when it reads none."""
+    parts = target.split(_CSI_VOLUMES)
+    if len(parts) != 2:
+        return ""
+    name, separator, _ = parts[1].removeprefix("/").partition("/")
+    return name if separator else ""
+
+
+def target_metrics_pod_uid(target: str) -> str:
+    """UID of the Pod as the driver's metrics name it: what follows the first ``pods``, else the whole path."""
+    parts = target.split("/")
+    at = parts.index("pods") + 1 if "pods" in parts else len(parts)
+    return parts[at] if at < len(parts) else target
+
+
+def target_problem(target: str, kubelet_root: str = "/var/lib/kubelet") -> str:
+    """Why a publication refuses a target path, in the driver's words; empty when it does not.
+
+    Args:
+        kubelet_root: host path of the CSI node Pod's volume ``kubelet-dir``.
+    """
+    if ".." in target or "./" in target or "/." in target:
+        return f"Path {target} has illegal access."
+    root = target.split("/pods/")[0]
+    if root != kubelet_root:
+        return f"target kubelet rootdir {root} is not equal csi mounted kubelet root-dir {kubelet_root}"
+    return ""
 
 
 def is_reference(key: str, value: str) -> bool:
@@ -112,34 +156,6 @@ def references(annotations: Mapping[str, str] | None) -> tuple[Reference, ...]:
     return tuple(sorted((r for r in found if r), key=lambda r: r.target))
 
 
-def unique_id(
-    volume_handle: str,
-    *,
-    share_by_storage_class: bool = False,
-    storage_class: str = "",
-    secret_is_templated: bool = False,
-    share_by_file_system: bool = False,
-    file_system: str = "",
-    file_system_agrees: bool = True,
-) -> str:
-    """The id that Mount Pods of a volume carry in label ``volume-id`` (§1.1).
-
-    Args:
-        volume_handle: ``spec.csi.volumeHandle`` of the PV.
-        share_by_storage_class: STORAGE_CLASS_SHARE_MOUNT is on.
-        storage_class: StorageClass of the PV *whose name is the volumeHandle*; empty when there is none.
-        secret_is_templated: the class's node-publish secret name or namespace contains ``$``.
-        share_by_file_system: FS_SHARE_MOUNT is on.
-        file_system: key ``name`` of the volume's Secret.
-        file_system_agrees: Secret juicefs-<name>-secret is absent or describes the same file system.
-    """
-    if share_by_storage_class and storage_class and not secret_is_templated:
-        return storage_class
-    if share_by_file_system and file_system and file_system_agrees:
-        return file_system
-    return volume_handle
-
-
 def mount_pod_name(node: str, unique: str, suffix: str) -> str:
     """Name of a new Mount Pod; ``suffix`` is six random lower case letters (§1.2). Never parse it back."""
     return f"juicefs-{node}-{unique}-{suffix}"
@@ -163,6 +179,16 @@ def secret_name(unique: str) -> str:
 def job_stem(text: str) -> str:
     """Beginning of the names of the driver's Jobs for a volume or Pod (§4.5)."""
     return ("juicefs-" + hashlib.sha256(text.encode()).hexdigest())[:16]
+
+
+def canary_job_name(unique: str, node: str) -> str:
+    """The Job that proves that a Mount Pod's new image can be had on its node (§3.8)."""
+    return job_stem(f"{unique}-{node}") + "-canary"
+
+
+def is_provisioned(volume_id: str) -> bool:
+    """Whether DeleteVolume takes an id for that of a provisioned volume, by its form (§4.5)."""
+    return bool(_PROVISIONED.search(volume_id))
 
 
 def selector_text(labels: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jfsnb.driver import images
+from jfsnb.driver import client_support, images
 from jfsnb.driver.images import ClientVersion, ImageReference
 from jfsnb.errors import UsageError
 
@@ -77,12 +77,12 @@ def test_tags_that_name_one_thing(tag):
     ],
 )
 def test_supports_fuse_passing(image, expected):
-    assert images.supports_fuse_passing(image) is expected
+    assert client_support.supports_fuse_passing(image) is expected
 
 
 def test_fuse_passing_can_be_switched_off():
-    assert not images.supports_fuse_passing("a:ce-v1.3.0", grace_upgrade_disabled=True)
-    assert not images.supports_fuse_passing("a:ce-v1.3.0", pre_stop="umount /jfs")
+    assert not client_support.supports_fuse_passing("a:ce-v1.3.0", grace_upgrade_disabled=True)
+    assert not client_support.supports_fuse_passing("a:ce-v1.3.0", pre_stop="umount /jfs")
 
 
 @pytest.mark.parametrize(

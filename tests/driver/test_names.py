@@ -49,31 +49,6 @@ def test_a_counted_reference_that_is_no_target_pairs_with_nobody():
     assert names.parse_reference(names.reference_key("x"), "x") == names.Reference("", "", "x")
 
 
-@pytest.mark.parametrize(
-    "kwargs,expected",
-    [
-        ({}, "vol"),
-        ({"share_by_storage_class": True, "storage_class": "sc"}, "sc"),
-        ({"share_by_storage_class": True, "storage_class": ""}, "vol"),
-        ({"share_by_storage_class": True, "storage_class": "sc", "secret_is_templated": True}, "vol"),
-        ({"share_by_file_system": True, "file_system": "myjfs"}, "myjfs"),
-        ({"share_by_file_system": True, "file_system": "myjfs", "file_system_agrees": False}, "vol"),
-        (
-            {
-                "share_by_storage_class": True,
-                "storage_class": "sc",
-                "share_by_file_system": True,
-                "file_system": "myjfs",
-            },
-            "sc",
-        ),
-        ({"share_by_storage_class": True, "share_by_file_system": True, "file_system": "myjfs"}, "myjfs"),
-    ],
-)
-def test_unique_id_in_each_share_mode(kwargs, expected):
-    assert names.unique_id("vol", **kwargs) == expected
-
-
 def test_names_made_from_a_unique_id():
     pod = names.mount_pod_name("node-1", "pvc-AAAA", "abcdef")
     assert pod == "juicefs-node-1-pvc-AAAA-abcdef"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jfsnb.driver.mountpods.mount_path import DriverPanics, internal_file, read_mount_path, read_options
+
 
 @dataclass(frozen=True)
 class MountCommand:
@@ -29,28 +31,22 @@ class MountCommand:
         """Read ``spec.containers[0].command`` as the driver does (last line, field 2)."""
         is_ce = any("metaurl" in part for part in command)
         fields = command[2].split("\n")[-1].split() if len(command) >= 3 else []
-        if fields and fields[0] == "exec":
-            fields = fields[1:]
-        fields += [""] * (3 - len(fields))
-        path = fields[2] if fields[2].startswith(("/jfs", "/mnt/jfs")) and fields[2].count("/") >= 2 else ""
-        option_at = fields.index("-o") + 1 if "-o" in fields else len(fields)
-        options = tuple(o for o in "".join(fields[option_at : option_at + 1]).split(",") if o)
-        return cls(fields[0], fields[1], path, options, is_ce)
-
-    @property
-    def internal_prefix(self) -> bool:
-        """Whether the client's own files are called ``.jfs.config`` instead of ``.config``."""
-        return any(o.split("=")[0] == "prefix-internal" for o in self.options)
+        fields = [*(fields[1:] if fields[:1] == ["exec"] else fields), "", ""]
+        try:
+            path, _ = read_mount_path(command)
+        except (ValueError, DriverPanics):
+            path = ""
+        return cls(fields[0], fields[1], path, tuple(o for o in read_options(command) or () if o), is_ce)
 
     @property
     def config_file(self) -> str:
         """Path inside the Mount Pod of the file that tells the running client's version."""
-        return f"{self.mount_path}/{'.jfs.config' if self.internal_prefix else '.config'}"
+        return f"{self.mount_path}/{internal_file('.config', self.options)}"
 
     @property
     def access_log(self) -> str:
         """Path inside the Mount Pod of the client's access log."""
-        return f"{self.mount_path}/{'.jfs.accesslog' if self.internal_prefix else '.accesslog'}"
+        return f"{self.mount_path}/{internal_file('.accesslog', self.options)}"
 
 
 def escape(text: str) -> str:

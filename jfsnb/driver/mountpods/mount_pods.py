@@ -10,6 +10,7 @@ from typing import Any
 from jfsnb.driver import names
 from jfsnb.driver.images import digest_of
 from jfsnb.driver.mountpods.command import MountCommand
+from jfsnb.driver.mountpods.identity import unique_id_of, upgrade_uuid_of
 from jfsnb.driver.names import Reference
 
 Obj = Mapping[str, Any]
@@ -20,7 +21,7 @@ class MountPod:
     """What a Mount Pod's object says, as plain facts.
 
     Args:
-        unique_id: label ``volume-id``; very old drivers set none.
+        unique_id: label ``volume-id``, or what very old drivers put into the name.
         node: where it runs (spec.nodeName, or the hostname it is pinned to).
         image: of container jfs-mount in the spec. image_id: as the runtime reports it.
         settings_hash: label ``juicefs-hash``; empty on Pods of old drivers.
@@ -68,9 +69,9 @@ class MountPod:
             namespace=meta.get("namespace", ""),
             uid=meta.get("uid", ""),
             node=node_of(pod),
-            unique_id=labels.get(names.VOLUME_ID, ""),
+            unique_id=unique_id_of(pod),
             settings_hash=labels.get(names.HASH, ""),
-            upgrade_uuid=labels.get(names.UPGRADE_UUID, ""),
+            upgrade_uuid=upgrade_uuid_of(pod),
             image=container.get("image", ""),
             image_id=state.get("imageID", ""),
             pull_policy=container.get("imagePullPolicy", ""),

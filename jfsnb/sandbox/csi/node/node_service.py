@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 
+from jfsnb.driver.names import target_problem
 from jfsnb.sandbox.apimachinery.client import ApiError
 from jfsnb.sandbox.csi.juicefs import ClientError
 from jfsnb.sandbox.csi.klog import Logger
@@ -94,12 +95,9 @@ class NodeService:
         log.info("juicefs volume mounted", volumeId=request.volume_id, target=target, elapsed=elapsed)
 
     def _check_target(self, target: str) -> None:
-        if ".." in target or "./" in target:
-            raise CsiError(Code.INTERNAL, f"Could not mount juicefs: target path {target} is invalid")
-        root, separator, _ = target.partition("/pods/")
-        if separator and root != self.kubelet_root:
-            text = f"target kubelet rootdir {root} is not equal csi mounted kubelet root-dir {self.kubelet_root}"
-            raise CsiError(Code.INTERNAL, f"Could not mount juicefs: {text}")
+        problem = target_problem(target, self.kubelet_root)
+        if problem:
+            raise CsiError(Code.INTERNAL, f"Could not mount juicefs: {problem}")
 
     async def NodeUnpublishVolume(self, request: Any) -> Any:
         required(request.volume_id, "Volume ID not provided")

@@ -10,7 +10,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 
-from jfsnb.driver import images, names
+from jfsnb.driver import client_support, names
 from jfsnb.driver.config.merging import merge
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.settings.hash import dump
@@ -142,7 +142,7 @@ class Reconciler:
         if not is_still_ready():
             return
         log.error("mount point is not ready", "pod is ready but its mount point does not answer", podName=pod.name)
-        if images.supports_fuse_passing(pod.image, json.dumps(_pre_stop(obj))):
+        if client_support.supports_fuse_passing(pod.image, json.dumps(_pre_stop(obj))):
             await unmount_path(path)
             await self.cluster.delete_mount_pod(pod.name)
 

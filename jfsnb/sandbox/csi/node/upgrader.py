@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from jfsnb.driver import images, names
+from jfsnb.driver import client_support, names
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.sandbox.apimachinery.client import ApiError, EventRecorder, Obj
 from jfsnb.sandbox.csi import pod_exec
@@ -155,9 +155,9 @@ def why_not(obj: Obj, recreate: bool, disabled: bool = False) -> str:
         return "smooth upgrade is disabled"
     if not pod.settings_hash:
         return "pod has no hash label"
-    if not recreate and not images.supports_binary_upgrade(pod.image):
+    if not recreate and not client_support.supports_binary_upgrade(pod.image):
         return f"image {pod.image} do not support smooth binary upgrade"
-    if recreate and not images.supports_fuse_passing(pod.image, pre_stop):
+    if recreate and not client_support.supports_fuse_passing(pod.image, pre_stop):
         return f"image {pod.image} do not support recreate smooth upgrade"
     if "umount" in pre_stop:
         return "mount pod has umount prestop hook, can not upgrade"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jfsnb.driver import images, names
+from jfsnb.driver import client_support, names
 from jfsnb.driver.config.merging import expand_templates
 from jfsnb.driver.mountpods.command import escape, quote_line
 from jfsnb.driver.settings.options import apply_patch
@@ -225,7 +225,7 @@ def _ports(settings: Json) -> list[Json]:
 
 def _passes_fuse(attr: Mapping[str, Any], env: Mapping[str, str]) -> bool:
     pre_stop = json.dumps((attr.get("lifecycle") or {}).get("preStop") or {})
-    return images.supports_fuse_passing(attr["Image"], pre_stop, env.get("DISABLE_GRACE_UPGRADE") == "true")
+    return client_support.supports_fuse_passing(attr["Image"], pre_stop, env.get("DISABLE_GRACE_UPGRADE") == "true")
 
 
 def _unmount_before_stop(mount_path: str) -> Json:

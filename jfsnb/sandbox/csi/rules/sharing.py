@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from jfsnb.driver import names
-from jfsnb.driver.settings.options import string_map
+from jfsnb.driver.sharing import class_that_shares, unique_id
 from jfsnb.sandbox.apimachinery.client import Obj
 from jfsnb.sandbox.csi.cluster import Cluster
-from jfsnb.sandbox.csi.rules.settings import Host, with_scheme
-
-BASE_URL = "BASE_URL"
-SECRET_PARAMETERS = ("csi.storage.k8s.io/node-publish-secret-name", "csi.storage.k8s.io/node-publish-secret-namespace")
+from jfsnb.sandbox.csi.rules.settings import Host
 
 
 class Sharing:
@@ -25,42 +21,22 @@ class Sharing:
 
     async def resolve(self, volume_id: str, pv: Obj | None, secrets: Mapping[str, str]) -> tuple[str, str, Obj | None]:
         """(unique id, share mode, owner of the driver-made Secret when it is not the PV)."""
-        if not self.by_class and not self.by_file_system:
-            return volume_id, "", None
-        class_name = ((pv or {}).get("spec") or {}).get("storageClassName") or ""
-        storage_class = await self.cluster.storage_class(class_name) if self.by_class and class_name else None
-        parameters = (storage_class or {}).get("parameters") or {}
-        unique = names.unique_id(
-            volume_id,
-            share_by_storage_class=self.by_class,
-            storage_class=class_name,
-            secret_is_templated=any("$" in parameters.get(k, "") for k in SECRET_PARAMETERS),
-            share_by_file_system=self.by_file_system,
-            file_system=secrets.get("name", ""),
-            file_system_agrees=await self._agrees(secrets),
+        class_name = class_that_shares(pv) if self.by_class else ""
+        storage_class = await self.cluster.storage_class(class_name) if class_name else None
+        made = None
+        if self.by_file_system and secrets.get("name"):
+            made = await self.cluster.secret(self.cluster.namespace, names.secret_name(secrets["name"]))
+        shared = unique_id(
+            volume_id, secrets, storage_class=storage_class, by_file_system=self.by_file_system, made=made
         )
-        if unique == volume_id:
+        if shared.unique_id == volume_id:
             return volume_id, "", None
-        if self.by_class and unique == class_name:
-            return unique, names.SHARE_BY_STORAGE_CLASS, storage_class
-        return unique, names.SHARE_BY_FILE_SYSTEM, None
-
-    async def _agrees(self, secrets: Mapping[str, str]) -> bool:
-        """Whether Secret juicefs-<name>-secret is absent or describes the same file system."""
-        if not self.by_file_system or not secrets.get("name"):
-            return False
-        made = await self.cluster.secret(self.cluster.namespace, names.secret_name(secrets["name"]))
-        if made is None:
-            return True
-        known = json.loads(made.get("jfsSettings") or "{}")
-        mine = with_scheme(secrets.get("metaurl", "")) if "metaurl" in secrets else ""
-        same_place = (known.get("IsCe"), known.get("metaurl", "")) == ("metaurl" in secrets, mine)
-        base_urls = [(known.get("envs_map") or {}).get(BASE_URL), string_map(secrets.get("envs", "")).get(BASE_URL)]
-        return same_place and known.get("token", "") == secrets.get("token", "") and len(set(base_urls)) == 1
+        mode = names.SHARE_BY_STORAGE_CLASS if shared.storage_class else names.SHARE_BY_FILE_SYSTEM
+        return shared.unique_id, mode, shared.storage_class
 
     async def owner(self, share_mode: str, pv: Obj | None) -> Obj | None:
         """Who owns the driver-made Secret of a Mount Pod: the class that is shared by, else the PV (§1.8)."""
-        class_name = ((pv or {}).get("spec") or {}).get("storageClassName")
+        class_name = class_that_shares(pv)
         if share_mode == names.SHARE_BY_STORAGE_CLASS and class_name:
             return await self.cluster.storage_class(class_name)
         return pv
