@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jfsnb.driver import images, names
+from jfsnb.driver import client_support, images, names
 
 #: What Go's strconv.ParseBool takes for true.
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
@@ -81,4 +81,4 @@ class Host:
 
     def passes_fuse(self, image: str, pre_stop: str) -> bool:
         """Whether a client hands on its FUSE descriptor; ``pre_stop``: the words of its preStop command."""
-        return images.supports_fuse_passing(image, pre_stop, self.no_grace_upgrade)
+        return client_support.supports_fuse_passing(image, pre_stop, self.no_grace_upgrade)

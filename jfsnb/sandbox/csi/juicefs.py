@@ -60,12 +60,6 @@ def uuid_in(output: str) -> str:
     return str((answer.get("Setting") or answer).get("UUID", ""))
 
 
-def masked(metaurl: str) -> str:
-    """A metadata address without its password, for messages."""
-    password = _password(metaurl)
-    return metaurl.replace(f":{password}@", ":****@") if password else metaurl
-
-
 def without_password(text: str, metaurl: str) -> str:
     password = _password(metaurl)
     return text.replace(password, "****") if password else text

@@ -12,6 +12,7 @@ from typing import Any
 
 from jfsnb.driver import names
 from jfsnb.driver.config.merging import merge
+from jfsnb.driver.masking import strip_password
 from jfsnb.driver.mountpods.mount_pods import MountPod, would_reuse
 from jfsnb.driver.settings import quantity
 from jfsnb.driver.settings.hash import dump, settings_hash
@@ -19,7 +20,7 @@ from jfsnb.driver.settings.options import mount_options, volume_context
 from jfsnb.sandbox.apimachinery.client import ApiError, Obj
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
 from jfsnb.sandbox.csi.controller.quota import QUOTA_SET, set_quota
-from jfsnb.sandbox.csi.juicefs import ClientError, file_system_uuid, masked
+from jfsnb.sandbox.csi.juicefs import ClientError, file_system_uuid
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node import mounts
 from jfsnb.sandbox.csi.node.config_file import ConfigFile
@@ -234,7 +235,7 @@ class Mounter:
             log.info("Mount point is ready", podName=pod.name, mountPath=pod.command.mount_path)
             return
         text = (
-            f"wait for mount {masked(plan.settings['source'])} ready failed, err: mount point is not ready in "
+            f"wait for mount {strip_password(plan.settings['source'])} ready failed, err: mount point is not ready in "
             f"{_seconds(self.patience)}s, mountpod: {pod.name}"
         )
         tail = await self.cluster.logs(pod.name, names.MOUNT_CONTAINER, 20)
