@@ -11,7 +11,8 @@ import base64
 import os
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -163,6 +164,14 @@ class ApiClient:
             parsed = _parse(raw)
             raise ApiError(answer.status, parsed.get("reason", ""), parsed.get("message", ""), parsed)
         return answer
+
+    def websocket(
+        self, path: str, query: Sequence[tuple[str, str]], protocol: str
+    ) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
+        """A websocket of a subresource; use as an async context manager."""
+        assert self._session is not None, "use 'async with ApiClient...'"
+        address = self.server.replace("http", "ws", 1) + path
+        return self._session.ws_connect(address, params=query, headers=self._headers(), protocols=[protocol])
 
 
 OnEvent = Callable[[str, Obj, Obj | None], Awaitable[None] | None]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod, is_mount_pod
+from jfsnb.sandbox.apimachinery import remote_exec
 from jfsnb.sandbox.apimachinery.broadcast import Broadcast
 from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, Informer, Obj
 
@@ -121,6 +122,10 @@ class Cluster:
     def cached_mount_pod(self, name: str) -> Obj | None:
         return self.mount_pods.store.get((self.namespace, name))
 
+    def successors(self, upgrade_uuid: str) -> Informer:
+        """The Mount Pods that follow each other under one upgrade UUID; to be run by the caller."""
+        return Informer(self.api, self._pods(), labelSelector=f"{names.UPGRADE_UUID}={upgrade_uuid}")
+
     async def logs(self, name: str, container: str, lines: int) -> str:
         """The last lines of a container's log; empty when there are none to be had."""
         try:
@@ -128,6 +133,10 @@ class Cluster:
         except ApiError:
             return ""
         return str(found.get("text", ""))
+
+    async def execute(self, mount_pod: str, command: Sequence[str]) -> str:
+        """Output of a command in a Mount Pod's container. Raises ExecFailed."""
+        return await remote_exec.run(self.api, self._pods(mount_pod), names.MOUNT_CONTAINER, command)
 
     # ---------------------------------------------------------------- changing
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-import aiohttp
-
 from jfsnb.driver import names
 from jfsnb.errors import ConflictError, SandboxError, WaitTimeout
+from jfsnb.sandbox.apimachinery import remote_exec
 from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, Informer, Obj
 
 NAMESPACE = "juicefs-system"
@@ -147,25 +145,10 @@ class Cluster(ApiClient):
         Raises:
             SandboxError: it ended with another exit code than 0.
         """
-        assert self._session is not None
-        words = [("command", word) for word in ("sh", "-c", command)]
-        query = [*words, ("container", container), ("stdout", "true"), ("stderr", "true")]
-        address = self.server.replace("http", "ws", 1) + path_of("Pod", pod) + "/exec"
-        output, status = b"", b""
-        async with self._session.ws_connect(
-            address, params=query, headers=self._headers(), protocols=["v4.channel.k8s.io"]
-        ) as channel:
-            async for message in channel:
-                if message.type is aiohttp.WSMsgType.BINARY:
-                    if message.data[:1] == b"\x03":
-                        status += message.data[1:]
-                    else:
-                        output += message.data[1:]
-        answer = json.loads(status or b"{}")
-        if answer.get("status") != "Success":
-            said = output.decode("utf-8", "replace").strip()
-            raise SandboxError(f"{command!r} in {pod}: {answer.get('message', 'no answer')} {said}".strip())
-        return output.decode("utf-8", "replace")
+        try:
+            return await remote_exec.run(self, path_of("Pod", pod), container, ["sh", "-c", command])
+        except remote_exec.ExecFailed as error:
+            raise SandboxError(f"{command!r} in {pod}: {error}") from error
 
     async def lines(self, pod: str, container: str, follow: bool = False) -> AsyncIterator[str]:
         """A container's log from its beginning; with ``follow`` it goes on with what comes."""

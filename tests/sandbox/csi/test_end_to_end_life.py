@@ -1,7 +1,5 @@
 """The ends of Mount Pods: completed, without a CSI node Pod, never placed, delayed over a restart, with a cache."""
 
-import signal
-
 import pytest
 from kubernetes import client
 
@@ -19,8 +17,7 @@ def test_a_completed_mount_pod_is_replaced_at_the_same_path(world):
     (old,) = world.serving(app)
     # A client ends with status 0 when its file system is mounted nowhere any more, and only then.
     world.exec("app-one", "echo content > /data/kept; sync; umount -l /data")
-    world.exec(world.csi_node(), f"umount -l {old.references[0].target}")
-    assert world.kill_client(old.command.mount_path, signal.SIGTERM) == 1
+    world.exec(world.csi_node(), f"umount -l {old.references[0].target} {old.command.mount_path}")
     world.gone(old.name)
     (new,) = world.serving(app)
     assert (new.command.mount_path, new.upgrade_uuid) == (old.command.mount_path, old.upgrade_uuid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 from jfsnb.driver.names import DRIVER
 from jfsnb.sandbox.apimachinery.client import ApiClient, Obj
@@ -16,6 +17,7 @@ from jfsnb.sandbox.csi.node import mounts
 from jfsnb.sandbox.csi.node.config_file import ConfigFile
 from jfsnb.sandbox.csi.node.mounter import Mounter
 from jfsnb.sandbox.csi.node.node_service import NodeService
+from jfsnb.sandbox.csi.node.passfd import FuseDescriptors
 from jfsnb.sandbox.csi.node.reconciler import Reconciler
 from jfsnb.sandbox.csi.node.upgrade import SOCKET
 from jfsnb.sandbox.csi.node.upgrader import Upgrader
@@ -23,6 +25,7 @@ from jfsnb.sandbox.csi.rules.settings import Host
 from jfsnb.sandbox.csi.server import listen, load_config, options, socket_path, until_stopped
 
 log = Logger("main")
+FUSE_FD_DIRECTORY = Path("/tmp")
 REGISTRATION_SOCKET = f"unix:/registration/{DRIVER}-reg.sock"
 
 
@@ -40,7 +43,8 @@ async def serve(endpoint: str, node: str, config: ConfigFile) -> None:
         pod = await cluster.pod(namespace, env["POD_NAME"]) or {}
         host = Host(node, namespace, pod, env)
         patience = float(env.get("JUICEFS_MOUNT_WAIT_SECONDS", 60))
-        mounter = Mounter(cluster, config, host, mounts.MountWatch(), patience)
+        descriptors = FuseDescriptors(FUSE_FD_DIRECTORY)
+        mounter = Mounter(cluster, config, host, mounts.MountWatch(), patience, descriptors)
         reconciler = Reconciler(cluster, mounter)
         identity = IdentityService(cluster.mount_pods.synced.is_set)
         services: dict[str, object] = {

@@ -24,6 +24,8 @@ from jfsnb.sandbox.csi.juicefs import ClientError, file_system_uuid
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node import mounts
 from jfsnb.sandbox.csi.node.config_file import ConfigFile
+from jfsnb.sandbox.csi.node.passfd import FuseDescriptors
+from jfsnb.sandbox.csi.rules import fuse_session
 from jfsnb.sandbox.csi.rules.job import volume_directory
 from jfsnb.sandbox.csi.rules.mount_pod import Identity, build, placed_by_selector
 from jfsnb.sandbox.csi.rules.recreate import random_suffix
@@ -77,12 +79,20 @@ class Mounter:
         host: what is inherited from the CSI node Pod.
         watch: of the mount table.
         patience: seconds for a Mount Pod to run, and again for its mount to answer (60 in reality).
+        descriptors: of the FUSE sessions of this node's Mount Pods.
     """
 
     def __init__(
-        self, cluster: Cluster, config: ConfigFile, host: Host, watch: mounts.MountWatch, patience: float
+        self,
+        cluster: Cluster,
+        config: ConfigFile,
+        host: Host,
+        watch: mounts.MountWatch,
+        patience: float,
+        descriptors: FuseDescriptors,
     ) -> None:
         self.cluster, self.config, self.host, self.watch, self.patience = cluster, config, host, watch, patience
+        self.descriptors = descriptors
         self.sharing = Sharing(cluster, host)
         self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -192,11 +202,14 @@ class Mounter:
         by_selector = self.config.current.enable_node_selector
         if by_selector and await self.cluster.nodes_with_hostname(self.cluster.node) == [self.cluster.node]:
             body = placed_by_selector(body, app_pod)
+        if fuse_session.can_hand_on(body, self.host.env):
+            self.descriptors.listen(who.upgrade_uuid)
         await self.write_secret(plan)
         try:
             return mount_pod_of(await self.cluster.create_mount_pod(body))
         except ApiError as error:
             log.error(error.message, "Create pod err, stop fuse fd server", podName=name)
+            self.descriptors.stop(who.upgrade_uuid)
             raise
 
     async def _reuse(self, plan: Plan, pod: MountPod, target: str) -> None:

@@ -13,10 +13,10 @@ import os
 import re
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from jfsnb.sandbox.apimachinery.broadcast import Broadcast
 
@@ -25,6 +25,7 @@ MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC = 1, 32, 4096, 16384
 MNT_DETACH = 2
 DEAD = (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO, errno.ESTALE)
 ROOT_INODE = 1
+WANTED_AGAIN_SECONDS = 0.1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -159,10 +160,21 @@ class MountWatch:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while (left := deadline - loop.time()) > 0 and wanted():
-            if mounts_at(path) and await is_served(path, min(5, left)):
+            if mounts_at(path) and await _while(wanted, is_served(path, min(5, left))):
                 return True
             await self._changed.within(min(0.5, left))
         return False
+
+
+async def _while(wanted: Callable[[], bool], question: Coroutine[Any, Any, bool]) -> bool:
+    """The answer to a question; False when it is not wanted any more before the answer is there."""
+    asking = asyncio.ensure_future(question)
+    try:
+        while not asking.done() and wanted():
+            await asyncio.wait({asking}, timeout=WANTED_AGAIN_SECONDS)
+        return asking.done() and asking.result()
+    finally:
+        asking.cancel()
 
 
 def _mount(source: str, target: str, flags: int) -> None:

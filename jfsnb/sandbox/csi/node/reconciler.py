@@ -7,13 +7,10 @@ is always the watch: changes are seen at once, and an app Pod is known by its la
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime
 
-from jfsnb.driver import client_support, names
-from jfsnb.driver.config.merging import merge
+from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod
-from jfsnb.driver.settings.hash import dump
 from jfsnb.sandbox.apimachinery.client import Obj
 from jfsnb.sandbox.apimachinery.wakeups import Wakeups
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
@@ -22,10 +19,10 @@ from jfsnb.sandbox.csi.node.cache_cleaner import CacheCleaner
 from jfsnb.sandbox.csi.node.mounter import Mounter
 from jfsnb.sandbox.csi.node.recovery import recover
 from jfsnb.sandbox.csi.node.releaser import Releaser, remove_directory, unmount_path
-from jfsnb.sandbox.csi.rules import recreate
+from jfsnb.sandbox.csi.node.replacer import Replacer
+from jfsnb.sandbox.csi.rules import fuse_session, recreate
 from jfsnb.sandbox.csi.rules.mount_pod import without_requests
 from jfsnb.sandbox.csi.rules.pod_state import State, has_stopped, is_resource_error, state_of
-from jfsnb.sandbox.csi.rules.settings import Json, SettingsError, secret_data
 
 log = Logger("pod-driver")
 RESYNC_SECONDS = 600
@@ -38,7 +35,9 @@ class Reconciler:
     def __init__(self, cluster: Cluster, mounter: Mounter) -> None:
         self.cluster, self.mounter = cluster, mounter
         self.wakeups = Wakeups(self._sync_safely)
-        self.releaser = Releaser(cluster, mounter.locks, self.wakeups.wake)
+        self.descriptors = mounter.descriptors
+        self.replacer = Replacer(mounter)
+        self.releaser = Releaser(cluster, mounter.locks, self.wakeups.wake, self.descriptors)
         self.cache_cleaner = CacheCleaner(cluster)
         self._complained: dict[str, tuple[str, str]] = {}
 
@@ -46,7 +45,17 @@ class Reconciler:
         """Until cancelled."""
         self.cluster.mount_pods.add_handler(self._on_mount_pod)
         self.cluster.app_pods.add_handler(self._on_app_pod)
-        await asyncio.gather(self.cluster.mount_pods.run(), self.cluster.app_pods.run(), self._resync())
+        work = (self.cluster.mount_pods.run(), self.cluster.app_pods.run(), self._resync(), self._recover_descriptors())
+        await asyncio.gather(*work)
+
+    async def _recover_descriptors(self) -> None:
+        """After a restart: ask the clients for the copies that went with the last process."""
+        env = self.mounter.host.env
+        await self.cluster.mount_pods.synced.wait()
+        ours = [p for p in self.cluster.mount_pods.store.values() if self.cluster.is_ours(p)]
+        keepers = [mount_pod_of(p) for p in ours if fuse_session.can_hand_on(p, env)]
+        if env.get(fuse_session.DISABLED) != "true":
+            await self.descriptors.recover({p.upgrade_uuid for p in keepers if not p.deleting})
 
     def _on_mount_pod(self, kind: str, pod: Obj, _old: Obj | None) -> None:
         if kind != "DELETED" and self.cluster.is_ours(pod):
@@ -142,7 +151,8 @@ class Reconciler:
         if not is_still_ready():
             return
         log.error("mount point is not ready", "pod is ready but its mount point does not answer", podName=pod.name)
-        if client_support.supports_fuse_passing(pod.image, json.dumps(_pre_stop(obj))):
+        if fuse_session.can_hand_on(obj, self.mounter.host.env):
+            self.descriptors.close_copy(pod.upgrade_uuid)
             await unmount_path(path)
             await self.cluster.delete_mount_pod(pod.name)
 
@@ -153,7 +163,7 @@ class Reconciler:
             if latest is None or mount_pod_of(latest).deleting:
                 return
             if mount_pod_of(latest).references and not self._successor_of(pod):
-                await self._replace(latest)
+                await self.replacer.replace(latest, smooth=True)
         log.info("delete the old complete mount pod", podName=pod.name)
         await self.cluster.delete_mount_pod(pod.name)
 
@@ -172,11 +182,11 @@ class Reconciler:
             obj = await self.cluster.pod(self.cluster.namespace, pod.name) or obj
             ends = not mount_pod_of(obj).references and not self._successor_of(pod)
             if ends:
+                self.descriptors.stop(pod.upgrade_uuid)
                 await unmount_path(pod.command.mount_path)
                 remove_directory(pod.command.mount_path)
             elif not self._successor_of(pod):
-                log.info("pod targetPath not empty, need to create a new one", podName=pod.name)
-                await self._replace(obj)
+                await self.replacer.replace(obj, smooth=False)
             await self.cluster.drop_finalizer(pod.name)
         if ends and not self._others_of(pod):
             self.cache_cleaner.after(obj)
@@ -192,42 +202,6 @@ class Reconciler:
         """A live Mount Pod of the same unique id and upgrade UUID."""
         same = (p for p in self._others_of(pod) if p.upgrade_uuid == pod.upgrade_uuid)
         return next((p for p in same if not p.completed), None)
-
-    async def _replace(self, obj: Obj) -> None:
-        pod = mount_pod_of(obj)
-        sources = await self.sources(obj, pod)
-        try:
-            body, settings = recreate.replacement(sources, self.mounter.host)
-        except SettingsError as error:
-            log.error(error, "apply config patch error, will ignore", podName=pod.name)
-            body, settings = recreate.copy_of(obj), None
-        await unmount_path(pod.command.mount_path)
-        if settings is not None:
-            kept = {**settings, "VolumeId": "", "SubPath": ""}
-            data = {"jfsSettings": dump(kept), **secret_data(settings)}
-            owner = await self.mounter.sharing.owner(pod.share_mode, sources.pv)  # type: ignore[arg-type]
-            await self.cluster.write_secret(settings["SecretName"], data, owner)
-        log.info("Need to create pod", podName=body["metadata"]["name"])
-        created = await self.cluster.create_mount_pod(body)
-        self.cluster.mount_pods.store.setdefault((self.cluster.namespace, created["metadata"]["name"]), created)
-
-    async def sources(self, obj: Obj, pod: MountPod) -> recreate.Sources:
-        """What is known now for a successor of a Mount Pod (§3.4)."""
-        made = await self.cluster.secret(self.cluster.namespace, names.secret_name(pod.unique_id)) or {}
-        kept: Json | None = json.loads(made["jfsSettings"]) if made.get("jfsSettings") else None
-        pv = await self._pv_of(pod)
-        secrets = None
-        ref = (((pv or {}).get("spec") or {}).get("csi") or {}).get("nodePublishSecretRef")
-        if ref:
-            secrets = await self.cluster.secret(ref["namespace"], ref["name"])
-        _, pvc = await self.cluster.claim_of("", pv, None)
-        patch = merge(self.mounter.config.current, pvc, await self.cluster.own_node()).fields
-        return recreate.Sources(obj, kept, pv, secrets, patch)
-
-    async def _pv_of(self, pod: MountPod) -> Obj | None:
-        """The PV, looked up by the unique id as its name; in share modes by a reference (§3.4)."""
-        name = pod.references[0].pv_name if pod.share_mode and pod.references else pod.unique_id
-        return await self.cluster.pv(name)
 
     async def _sub_path_of(self, pv_name: str) -> str:
         pv = await self.cluster.pv(pv_name)
@@ -248,7 +222,3 @@ class Reconciler:
 def _message(container: Obj) -> str:
     state = container.get("state") or {}
     return str((state.get("waiting") or state.get("terminated") or {}).get("message", ""))
-
-
-def _pre_stop(obj: Obj) -> Obj:
-    return (obj["spec"]["containers"][0].get("lifecycle") or {}).get("preStop") or {}

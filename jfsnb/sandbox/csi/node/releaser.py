@@ -14,6 +14,7 @@ from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node import mounts
+from jfsnb.sandbox.csi.node.passfd import FuseDescriptors
 
 log = Logger("juicefs")
 
@@ -24,10 +25,17 @@ class Releaser:
     Args:
         locks: by hash, shared with the Mounter.
         wake: asks for a reconciliation of a Mount Pod by name, after so many seconds.
+        descriptors: of the FUSE sessions, which end with their last user.
     """
 
-    def __init__(self, cluster: Cluster, locks: dict[str, asyncio.Lock], wake: Callable[[str, float], None]) -> None:
-        self.cluster, self.locks, self.wake = cluster, locks, wake
+    def __init__(
+        self,
+        cluster: Cluster,
+        locks: dict[str, asyncio.Lock],
+        wake: Callable[[str, float], None],
+        descriptors: FuseDescriptors,
+    ) -> None:
+        self.cluster, self.locks, self.wake, self.descriptors = cluster, locks, wake, descriptors
 
     async def unpublish(self, volume_id: str, target: str) -> None:
         """Unmount the target and drop its reference; both may be gone already."""
@@ -67,6 +75,7 @@ class Releaser:
             self.wake(pod.name, (moment - now).total_seconds())
             return False
         log.info("There are no refs in pod annotation, delete it", podName=pod.name)
+        self.descriptors.stop(pod.upgrade_uuid)
         await unmount_path(pod.command.mount_path)
         await self.cluster.delete_mount_pod(pod.name)
         return True

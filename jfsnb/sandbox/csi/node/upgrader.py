@@ -1,29 +1,28 @@
-"""Smooth upgrade of a Mount Pod: another client without a new mount (reference §3.8).
+"""Smooth upgrade of a Mount Pod: another client without a new mount (reference §3.8, fuse-handover §10).
 
-The binary upgrade swaps the client in the running container; the client's own supervisor goes on with it and keeps the
-FUSE session. An upgrade by re-creation needs the FUSE descriptor handed over to the driver, which this one cannot take:
-it fails where the real one fails when a client does not hand it over, and the Mount Pod stays as it was.
+Without re-creation the client in the running container is exchanged, and its own supervisor goes on with it. With it
+the client gives its FUSE descriptor away and ends; its Pod completes, and its successor gets session and mount.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from jfsnb.driver import client_support, names
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.sandbox.apimachinery.client import ApiError, EventRecorder, Obj
-from jfsnb.sandbox.csi import pod_exec
+from jfsnb.sandbox.apimachinery.remote_exec import ExecFailed
 from jfsnb.sandbox.csi.cluster import mount_pod_of
 from jfsnb.sandbox.csi.controller.job_runner import JobFailed, JobRunner
 from jfsnb.sandbox.csi.klog import Logger
-from jfsnb.sandbox.csi.node import mounts
+from jfsnb.sandbox.csi.node import mounts, passfd
+from jfsnb.sandbox.csi.node.passfd import TakeFailed
 from jfsnb.sandbox.csi.node.reconciler import Reconciler
-from jfsnb.sandbox.csi.rules import job
+from jfsnb.sandbox.csi.node.running_client import RunningClient, UpgradeFailed, running_client
+from jfsnb.sandbox.csi.rules import fuse_session, job
 from jfsnb.sandbox.csi.rules.recreate import renewed
 from jfsnb.sandbox.csi.rules.settings import SettingsError
 
@@ -34,19 +33,9 @@ STAMP = "%Y-%m-%d %H:%M:%S"
 CANARY_PATIENCE = 5
 #: In the sandbox the client of an image is bound over a placeholder; the real driver has only to remove a file.
 SWAP = f"umount -l {names.CE_CLIENT} 2>/dev/null; rm -rf {names.CE_CLIENT} && mv /tmp/juicefs {names.CE_CLIENT}"
+CONFIG_SECONDS, SUCCESSOR_SECONDS = 2, 60
+TOO_BUSY = "node may be busy, upgrade mount pod timeout, please check it later manually"
 Say = Callable[[str], None]
-
-
-class UpgradeFailed(Exception):
-    """Told as POD-FAIL."""
-
-
-@dataclass(frozen=True)
-class RunningClient:
-    """What a client's ``.config`` says of its process."""
-
-    pid: int
-    parent: int
 
 
 class Upgrader:
@@ -54,7 +43,7 @@ class Upgrader:
 
     def __init__(self, reconciler: Reconciler) -> None:
         self.reconciler, self.cluster, self.mounter = reconciler, reconciler.cluster, reconciler.mounter
-        self.runner = JobRunner(self.cluster)
+        self.descriptors, self.runner = self.mounter.descriptors, JobRunner(self.cluster)
         self.events = EventRecorder(self.cluster.api, "juicefs-csi-node", self.cluster.node)
 
     async def serve(self, path: str) -> None:
@@ -66,9 +55,19 @@ class Upgrader:
             await server.serve_forever()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        name, _, action = (await reader.read(1024)).decode("utf-8", "replace").strip().partition(" ")
+        message = (await reader.read(1024)).decode("utf-8", "replace").strip()
+        log.info("Received shutdown message", message=message)
+        name, _, action = message.partition(" ")
+
+        def say(line: str) -> None:
+            writer.write(f"{line}\n".encode())
+
         try:
-            await self.upgrade(name, action == "RECREATE", lambda line: writer.write(f"{line}\n".encode()))
+            if name == "list":
+                for key in sorted(self.descriptors.kept):
+                    say(f"key: {key}, value: {self.descriptors.base / key / passfd.DRIVER_SOCKET}")
+            else:
+                await self.upgrade(name, action == "RECREATE", say)
             await writer.drain()
         finally:
             writer.close()
@@ -82,44 +81,114 @@ class Upgrader:
         pod = mount_pod_of(obj)
         if pod.node != self.cluster.node:
             return say(f"POD-FAIL [{name}] pod is not on node.")
-        reason = why_not(obj, recreate, self.mounter.host.env.get("DISABLE_GRACE_UPGRADE") == "true")
+        reason = why_not(obj, recreate, self.mounter.host.env)
         if reason:
             return say(f"POD-FAIL [{name}] can not upgrade: {reason}.")
         async with self.mounter.locks[pod.settings_hash]:
             if _is_in_process(pod, datetime.now()):
-                return say(f"POD-SKIP [{name}] pod is already in upgrade process.")
-            try:
-                client = await self._prepare(obj, pod, recreate, say)
-                await self._signal(obj, pod, client, say)
-            except (UpgradeFailed, SettingsError, ApiError, OSError) as error:
-                log.error(error, "graceful shutdown error", pod=name)
-                say(f"POD-FAIL [{name}] {error}.")
-                if recreate:
-                    await self.cluster.annotate(name, {}, (names.UPGRADE_PROCESS,))
-
-    async def _prepare(self, obj: Obj, pod: MountPod, recreate: bool, say: Say) -> RunningClient:
-        client = await mounts.away_from_loop(lambda: running_client(pod), 2)
-        sources = await self.reconciler.sources(obj, pod)
-        image = renewed(sources, self.mounter.host)["Attr"]["Image"] if sources.kept else pod.image
-        await self._canary(job.canary(obj, image, recreate), pod, say)
+                say(f"POD-SKIP [{name}] pod is already in upgrade process.")
+            elif not await self._exchange(obj, pod, recreate, say):
+                return
         if recreate:
-            await self.cluster.annotate(pod.name, {names.UPGRADE_PROCESS: datetime.now().strftime(STAMP)})
-            raise UpgradeFailed(f"fail to recv FUSE fd from /tmp/{pod.upgrade_uuid}/fuse_fd_comm.{client.parent}")
+            log.info("wait for upgrade", pod=name)
+            await self._successor(pod, say)
+
+    async def _exchange(self, obj: Obj, pod: MountPod, recreate: bool, say: Say) -> bool:
+        """Prepare the new client and end the old one; False, and the reason told, when that failed."""
+        try:
+            client = await mounts.away_from_loop(lambda: running_client(pod), CONFIG_SECONDS)
+            await self._canary(obj, pod, recreate, say)
+            if recreate:
+                await self._take(obj, pod, client)
+            else:
+                await self._swap(pod, say)
+            await self._hang_up(pod, client, say)
+        except TimeoutError:
+            error: object = "function timeout"
+        except (UpgradeFailed, SettingsError, TakeFailed, ApiError, OSError) as failure:
+            error = failure
+        else:
+            done = f"Upgrade pod [{pod.name}] with recreating"
+            if not recreate:
+                done = f"[{pod.name}] Upgrade binary in {names.MOUNT_CONTAINER}"
+            self.events.event({**obj, "kind": "Pod", "apiVersion": "v1"}, "Normal", "Upgrade", done)
+            say(done if recreate else f"POD-SUCCESS {done}")
+            return True
+        log.error(error, "graceful shutdown error", pod=pod.name)
+        say(f"POD-FAIL [{pod.name}] {error}.")
+        if recreate:
+            await self.cluster.annotate(pod.name, {}, (names.UPGRADE_PROCESS,))
+        return False
+
+    async def _take(self, obj: Obj, pod: MountPod, client: RunningClient) -> None:
+        """Note what the successor needs, and have the client give its descriptor away."""
+        await self.cluster.annotate(pod.name, {names.UPGRADE_PROCESS: datetime.now().strftime(STAMP)})
+        key = pod.upgrade_uuid
+        kept = self.descriptors[key]
+        if pod.command.is_ce:
+            kept.session = str(client.session)
+            log.info("update sid", mountPod=pod.name, sid=client.session)
+        socket_name = f"{passfd.CLIENT_SOCKET}{client.supervisor(pod, bool(obj['spec'].get('hostPID')))}"
+        kept.state_path = client.state_path
+        log.info("update state path", mountPod=pod.name, statePath=client.state_path)
+        path = self.descriptors.base / key / socket_name
+        log.info("close fuse fd in mount pod", path=str(path), pod=pod.name)
+        await self.descriptors.take(key, socket_name)
+
+    async def _swap(self, pod: MountPod, say: Say) -> None:
+        """Put the client that the canary Job has fetched in the place of the one that runs."""
         log.info("upgrade binary to mount pod", pod=pod.name)
         say("upgrade binary to mount pod")
         try:
-            await pod_exec.run(pod.namespace, pod.name, names.MOUNT_CONTAINER, ["sh", "-c", SWAP])
-        except pod_exec.ExecFailed as error:
+            await self.cluster.execute(pod.name, ["sh", "-c", SWAP])
+        except ExecFailed as error:
             raise UpgradeFailed(f"fail to upload binary: {error}") from error
-        return client
 
-    async def _canary(self, body: Obj, pod: MountPod, say: Say) -> None:
-        """Prove that the node can have the image, and fetch its client where that is wanted."""
+    async def _hang_up(self, pod: MountPod, client: RunningClient, say: Say) -> None:
+        log.info("kill -s SIGHUP", pid=client.pid, pod=pod.name, namespace=pod.namespace)
+        say(f"send SIGHUP to mount pod {pod.name}")
+        try:
+            await self.cluster.execute(pod.name, ["kill", "-s", "SIGHUP", str(client.pid)])
+        except ExecFailed as error:
+            raise UpgradeFailed(f"fail to send SIGHUP to mount pod: {error}") from error
+
+    async def _successor(self, old: MountPod, say: Say) -> None:
+        """Tell what becomes of the old Mount Pod, until a new one of the same upgrade UUID is ready."""
+        found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def look(kind: str, obj: Obj, _before: Obj | None) -> None:
+            pod = mount_pod_of(obj)
+            if pod.name != old.name:
+                if pod.ready and not pod.deleting and not found.done():
+                    found.set_result(pod.name)
+            elif kind == "DELETED":
+                say(f"Mount pod {pod.name} is deleted")
+            elif pod.completed:
+                say(f"Mount pod {pod.name} received signal and completed")
+
+        informer = self.cluster.successors(old.upgrade_uuid)
+        informer.add_handler(look)
+        follow = asyncio.ensure_future(informer.run())
+        try:
+            name = await asyncio.wait_for(found, SUCCESSOR_SECONDS)
+            say(f"POD-SUCCESS [{old.name}] Upgrade mount pod and recreate one: {name} !")
+        except TimeoutError:
+            say(f"POD-FAIL [{old.name}] {TOO_BUSY}.")
+        finally:
+            follow.cancel()
+
+    async def _canary(self, obj: Obj, pod: MountPod, recreate: bool, say: Say) -> None:
+        """Prove that the node can have the configured image, and fetch its client where that is wanted."""
+        sources = await self.reconciler.replacer.sources(obj, pod)
+        image = renewed(sources, self.mounter.host)["Attr"]["Image"] if sources.kept else pod.image
+        body = job.canary(obj, image, recreate)
         name = body["metadata"]["name"]
         await self.runner.delete(name)
         await self.runner.wait_gone(name)
+        log.info("create canary job", job=name, pod=pod.name)
         say(f"create canary job {name} for {pod.name}")
         await self.runner.ensure(body)
+        log.info("wait for canary job completed", job=name)
         say(f"wait for canary job {name} for {pod.name} completed")
         try:
             await self.runner.wait(name, self.mounter.patience * CANARY_PATIENCE)
@@ -132,32 +201,17 @@ class Upgrader:
             raise UpgradeFailed(f"fail to wait for canary job complete, {text}") from error
         say(f"canary job of mount pod {pod.name} completed")
 
-    async def _signal(self, obj: Obj, pod: MountPod, client: RunningClient, say: Say) -> None:
-        log.info("kill -s SIGHUP", pid=client.pid, pod=pod.name, namespace=pod.namespace)
-        say(f"send SIGHUP to mount pod {pod.name}")
-        command = ["kill", "-s", "SIGHUP", str(client.pid)]
-        try:
-            await pod_exec.run(pod.namespace, pod.name, names.MOUNT_CONTAINER, command)
-        except pod_exec.ExecFailed as error:
-            raise UpgradeFailed(f"fail to send SIGHUP to mount pod: {error}") from error
-        done = f"[{pod.name}] Upgrade binary in {names.MOUNT_CONTAINER}"
-        self.events.event({**obj, "kind": "Pod", "apiVersion": "v1"}, "Normal", "Upgrade", done)
-        say(f"POD-SUCCESS {done}")
 
-
-def why_not(obj: Obj, recreate: bool, disabled: bool = False) -> str:
-    """Why a Mount Pod cannot be upgraded; empty when it can. What counts is the image that runs now."""
-    pod = mount_pod_of(obj)
-    pre_stop = json.dumps(
-        ((obj["spec"]["containers"][0].get("lifecycle") or {}).get("preStop") or {}).get("exec") or {}
-    )
-    if disabled:
+def why_not(obj: Obj, recreate: bool, env: Mapping[str, str]) -> str:
+    """Why a Mount Pod cannot be upgraded; empty when it can. What counts is the name of the image that runs now."""
+    pod, pre_stop = mount_pod_of(obj), fuse_session.pre_stop(obj)
+    if env.get(fuse_session.DISABLED) == "true":
         return "smooth upgrade is disabled"
     if not pod.settings_hash:
         return "pod has no hash label"
     if not recreate and not client_support.supports_binary_upgrade(pod.image):
         return f"image {pod.image} do not support smooth binary upgrade"
-    if recreate and not client_support.supports_fuse_passing(pod.image, pre_stop):
+    if recreate and not client_support.supports_fuse_passing(pod.image):
         return f"image {pod.image} do not support recreate smooth upgrade"
     if "umount" in pre_stop:
         return "mount pod has umount prestop hook, can not upgrade"
@@ -170,21 +224,3 @@ def _is_in_process(pod: MountPod, now: datetime) -> bool:
     except ValueError:
         return False
     return now - since < IN_PROCESS
-
-
-def running_client(pod: MountPod) -> RunningClient:
-    """The client's process as its mount tells it.
-
-    Raises:
-        UpgradeFailed: the mount has no ``.config``: clients before 1.0.
-    """
-    path = pod.command.config_file
-    try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UpgradeFailed(
-            f"fail to read config file {path}: open {path}: {(error.strerror or str(error)).lower()}"
-        ) from error
-    except ValueError as error:
-        raise UpgradeFailed(f"fail to parse config file: {error}") from error
-    return RunningClient(int(told.get("Pid", 1)), int(told.get("PPid", 0)))

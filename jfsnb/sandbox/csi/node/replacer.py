@@ -1,0 +1,108 @@
+"""Successors of Mount Pods that ended while they were in use (reference §3.3, §3.4; fuse-handover §10, §11)."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from jfsnb.driver import names
+from jfsnb.driver.config.merging import merge
+from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.driver.settings.hash import dump
+from jfsnb.sandbox.apimachinery.client import Obj
+from jfsnb.sandbox.csi.cluster import mount_pod_of
+from jfsnb.sandbox.csi.klog import Logger
+from jfsnb.sandbox.csi.node import mounts
+from jfsnb.sandbox.csi.node.mounter import Mounter
+from jfsnb.sandbox.csi.node.releaser import unmount_path
+from jfsnb.sandbox.csi.rules import fuse_session, recreate
+from jfsnb.sandbox.csi.rules.settings import Json, SettingsError, secret_data
+
+log = Logger("pod-driver")
+MKDIR_SECONDS = 3
+
+
+class Replacer:
+    """Makes a Mount Pod anew: same mount path, same references, the configuration of today."""
+
+    def __init__(self, mounter: Mounter) -> None:
+        self.mounter, self.cluster, self.descriptors = mounter, mounter.cluster, mounter.descriptors
+
+    async def replace(self, old: Obj, smooth: bool) -> None:
+        """Make the successor of a Mount Pod. The caller holds the lock of its hash.
+
+        Args:
+            smooth: the old client ended by itself, for example in an upgrade: the new one gets its session and state.
+        """
+        pod = mount_pod_of(old)
+        sources = await self.sources(old, pod)
+        try:
+            body, settings = recreate.replacement(sources, self.mounter.host)
+        except SettingsError as error:
+            log.error(error, "apply config patch error, will ignore", podName=pod.name)
+            body, settings = recreate.copy_of(old), None
+        body = self._hand_over(body, pod, smooth)
+        if settings is not None:
+            kept = {**settings, "VolumeId": "", "SubPath": ""}
+            data = {"jfsSettings": dump(kept), **secret_data(settings)}
+            owner = await self.mounter.sharing.owner(pod.share_mode, sources.pv)  # type: ignore[arg-type]
+            await self.cluster.write_secret(settings["SecretName"], data, owner)
+        await self._make_way(old, body)
+        created = await self.cluster.create_mount_pod(body)
+        self.cluster.mount_pods.store.setdefault((self.cluster.namespace, created["metadata"]["name"]), created)
+
+    def _hand_over(self, body: Json, pod: MountPod, smooth: bool) -> Json:
+        """What the old client left for the new one: its session, or nothing but the mount."""
+        key, name = pod.upgrade_uuid, body["metadata"]["name"]
+        if not smooth:
+            log.info("pod targetPath not empty, need to create a new one", podName=pod.name, newPodName=name)
+            log.info("delete tmp state file because it is not smoothly upgrade", podName=pod.name)
+            self.descriptors.forget_handles(key)
+            return body
+        log.info("need to create a new one", podName=pod.name, newPodName=name)
+        kept = self.descriptors.kept.get(key)
+        return fuse_session.continuing(body, kept.session, kept.state_path) if kept else body
+
+    async def _make_way(self, old: Obj, new: Json) -> None:
+        """Have the mount path ready: for a client that takes over the mount there, or for one that mounts anew."""
+        pod, env = mount_pod_of(old), self.mounter.host.env
+        path, key = pod.command.mount_path, pod.upgrade_uuid
+        could, can = fuse_session.can_hand_on(old, env), fuse_session.can_hand_on(new, env)
+        if not can:
+            self.descriptors.stop(key)
+        if not (could and can):
+            await unmount_path(path)
+        if can and not could:
+            self.descriptors.listen(key)
+        try:  # while nobody serves the mount this takes all of its time, as on real nodes
+            await mounts.away_from_loop(lambda: _make_directory(path), MKDIR_SECONDS)
+        except TimeoutError:
+            log.error("function timeout", "mkdir mount point of pod", podName=pod.name)
+        except OSError as error:
+            log.error(error, "mkdir mount point of pod", podName=pod.name)
+
+    async def sources(self, obj: Obj, pod: MountPod) -> recreate.Sources:
+        """What is known now for a successor of a Mount Pod (§3.4)."""
+        made = await self.cluster.secret(self.cluster.namespace, names.secret_name(pod.unique_id)) or {}
+        kept: Json | None = json.loads(made["jfsSettings"]) if made.get("jfsSettings") else None
+        pv = await self._pv_of(pod)
+        secrets = None
+        ref = (((pv or {}).get("spec") or {}).get("csi") or {}).get("nodePublishSecretRef")
+        if ref:
+            secrets = await self.cluster.secret(ref["namespace"], ref["name"])
+        _, pvc = await self.cluster.claim_of("", pv, None)
+        patch = merge(self.mounter.config.current, pvc, await self.cluster.own_node()).fields
+        return recreate.Sources(obj, kept, pv, secrets, patch)
+
+    async def _pv_of(self, pod: MountPod) -> Obj | None:
+        """The PV, looked up by the unique id as its name; in share modes by a reference (§3.4)."""
+        name = pod.references[0].pv_name if pod.share_mode and pod.references else pod.unique_id
+        return await self.cluster.pv(name)
+
+
+def _make_directory(path: str) -> None:
+    """Make a mount path. One that is there is looked at; the kernel's own memory of it (1 s) is no answer."""
+    try:
+        os.makedirs(path, 0o777)
+    except FileExistsError:
+        os.statvfs(path)
