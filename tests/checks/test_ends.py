@@ -19,6 +19,10 @@ REJECT = 'E1 "fail to reload config" err="error converting YAML to JSON: yaml: l
 HOOK = [f"=== {line}" for line in shutdown.PRE_STOP_LINES]
 
 
+def delayed_until(moment):
+    return {"juicefs-delete-delay": "1h", "juicefs-delete-at": moment.isoformat()}
+
+
 @pytest.mark.parametrize(
     "file,log,state",
     [
@@ -142,14 +146,8 @@ def test_reference_removed(pod, verdict):
         (mount_pod(targets=[]), Verdict.FAIL),  # alive without reason, whatever its deletionTimestamp field looks like
         (mount_pod(targets=[], deleting=True), Verdict.NOT_READY),
         (mount_pod(), Verdict.PASS),
-        (
-            mount_pod(targets=[], annotations={"juicefs-delete-at": (NOW + timedelta(hours=1)).isoformat()}),
-            Verdict.PASS,
-        ),
-        (
-            mount_pod(targets=[], annotations={"juicefs-delete-at": (NOW - timedelta(hours=1)).isoformat()}),
-            Verdict.FAIL,
-        ),
+        (mount_pod(targets=[], annotations=delayed_until(NOW + timedelta(hours=1))), Verdict.PASS),
+        (mount_pod(targets=[], annotations=delayed_until(NOW - timedelta(hours=1))), Verdict.FAIL),
         (GONE, Verdict.ERROR),
     ],
 )

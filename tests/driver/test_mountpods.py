@@ -205,18 +205,19 @@ def test_would_reuse(pods, expected):
         ({"juicefs-delete-delay": "30m"}, NOW + timedelta(minutes=30)),
         ({"juicefs-delete-delay": "soon"}, None),
         ({"juicefs-delete-delay": "30m", "juicefs-delete-at": "2026-01-01T00:05:00Z"}, NOW + timedelta(minutes=5)),
-        ({"juicefs-delete-at": "2026-01-01 00:05:00"}, NOW + timedelta(minutes=5)),
+        ({"juicefs-delete-delay": "1h", "juicefs-delete-at": "2026-01-01 00:05:00"}, NOW + timedelta(minutes=5)),
+        ({"juicefs-delete-at": "2026-01-01T00:05:00Z"}, None),
         ({"juicefs-delete-delay": "1h", "juicefs-delete-at": "tomorrow"}, None),
     ],
 )
 def test_delete_delay(notes, expected):
-    assert delete_at(mount_pod(notes=notes), NOW) == expected
+    assert delete_at(notes, NOW) == expected
 
 
 def test_reasons_to_stay():
     assert not reason_to_stay(mount_pod(), NOW)
     assert "still serves 1" in reason_to_stay(mount_pod(targets=[target()]), NOW)
-    delayed = mount_pod(notes={"juicefs-delete-at": "2026-01-01T00:05:00Z"})
+    delayed = mount_pod(notes={"juicefs-delete-delay": "1h", "juicefs-delete-at": "2026-01-01T00:05:00Z"})
     assert "delete delay" in reason_to_stay(delayed, NOW)
     assert not reason_to_stay(delayed, NOW + timedelta(minutes=6))
 

@@ -1,26 +1,35 @@
-"""When an unused Mount Pod goes, and why it may stay (reference/csi-driver.md §1.11)."""
+"""When a Mount Pod that nobody uses is deleted (reference/csi-driver.md §1.11). Vectors: decisions/delay."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from jfsnb.driver import names
-from jfsnb.driver.mountpods.mount_pods import MountPod, parse_time
-from jfsnb.driver.settings.options import parse_duration
+from jfsnb.driver.golang.duration import nanoseconds
+from jfsnb.driver.golang.stamps import parse_stamp
+from jfsnb.driver.mountpods.mount_pods import MountPod
 
 
-def delete_at(pod: MountPod, now: datetime) -> datetime | None:
-    """When an unused Mount Pod may be deleted; None: at once (§1.11).
+def delete_at(annotations: Mapping[str, str], now: datetime, zone: tzinfo = UTC) -> datetime | None:
+    """When an unused Mount Pod may be deleted; None: at once.
 
-    ``juicefs-delete-at`` counts when it is there (RFC 3339, or the old local form read as UTC); else the delay
-    from now. What cannot be parsed is no delay.
+    Without ``juicefs-delete-delay`` there is no delay. ``juicefs-delete-at`` counts when it is there; else the delay
+    from now, in whole seconds, which the driver then writes. What cannot be parsed is no delay.
+
+    Args:
+        annotations: of the Mount Pod. zone: of the driver; for stamps of old versions, which name none.
     """
-    stamp = pod.annotations.get(names.DELETE_AT)
-    if stamp:
-        moment = parse_time(stamp.replace(" ", "T"))
-        return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
-    delay = parse_duration(pod.annotations.get(names.DELETE_DELAY, ""))
-    return now + delay if delay is not None and delay > timedelta() else None
+    if names.DELETE_DELAY not in annotations:
+        return None
+    try:
+        if names.DELETE_AT in annotations:
+            return parse_stamp(annotations[names.DELETE_AT], zone)
+        delay = nanoseconds(annotations[names.DELETE_DELAY])
+    except ValueError:
+        return None
+    moment = (now + timedelta(microseconds=delay // 1000)).replace(microsecond=0)
+    return moment if now < moment else None
 
 
 def reason_to_stay(pod: MountPod, now: datetime) -> str:
@@ -28,7 +37,7 @@ def reason_to_stay(pod: MountPod, now: datetime) -> str:
     if pod.references:
         users = len(pod.references)
         return f"it still serves {users} other volume mount{'s' if users > 1 else ''}"
-    moment = delete_at(pod, now)
+    moment = delete_at(pod.annotations, now)
     if moment is not None and now < moment:
         return f"delete delay: it stays until {moment.isoformat(timespec='seconds')}"
     return ""

@@ -11,6 +11,7 @@ from jfsnb.driver import names
 from jfsnb.driver.images import digest_of
 from jfsnb.driver.mountpods.command import MountCommand
 from jfsnb.driver.mountpods.identity import unique_id_of, upgrade_uuid_of
+from jfsnb.driver.mountpods.pod_state import is_ready, reason_of
 from jfsnb.driver.names import Reference
 
 Obj = Mapping[str, Any]
@@ -27,7 +28,7 @@ class MountPod:
         settings_hash: label ``juicefs-hash``; empty on Pods of old drivers.
         references: its users.
         created: creation time. deleting: it has a deletionTimestamp.
-        phase: of the Pod. reason: first container's waiting or terminated reason, else the phase.
+        phase: of the Pod. reason: the first reason of a container that waits or ended, else the phase.
         ready: ContainersReady and Ready. restarts: of the mount container.
         started: when the running container was started; None when it does not run.
         share_mode: empty when not shared.
@@ -81,8 +82,8 @@ class MountPod:
             deleting=bool(meta.get("deletionTimestamp")),
             finalizers=tuple(meta.get("finalizers") or ()),
             phase=status.get("phase", ""),
-            reason=_reason(status),
-            ready=_is_ready(status),
+            reason=reason_of(pod),
+            ready=is_ready(pod),
             restarts=int(state.get("restartCount", 0)),
             started=parse_time(running.get("startedAt")),
             share_mode=notes.get(names.SHARE_MODE, ""),
@@ -145,35 +146,27 @@ def parse_time(text: str | None) -> datetime | None:
         return None
 
 
-def _reason(status: Obj) -> str:
-    for container in (status.get("containerStatuses") or ())[:1]:
-        state = container.get("state") or {}
-        for kind in ("waiting", "terminated"):
-            if (state.get(kind) or {}).get("reason"):
-                return str(state[kind]["reason"])
-    return str(status.get("phase", ""))
-
-
-def _is_ready(status: Obj) -> bool:
-    met = {c.get("type") for c in status.get("conditions") or () if c.get("status") == "True"}
-    return {"Ready", "ContainersReady"} <= met
-
-
 def would_reuse(pods: Iterable[MountPod], *, unique_id: str, node: str, settings_hash: str) -> MountPod | None:
     """The Mount Pod that the next publish of a volume on a node would use; None: it would make a new one (§3.2).
 
     Readiness does not count, and of several usable ones the last in the list wins, as for the driver.
     """
-    usable = [
-        p
-        for p in pods
-        if p.unique_id == unique_id
-        and p.node == node
-        and p.settings_hash == settings_hash
-        and not p.deleting
-        and not p.completed
-    ]
+    usable = [p for p in pods if p.unique_id == unique_id and p.node == node and _is_usable(p, settings_hash)]
     return usable[-1] if usable else None
+
+
+def losing_reference(pods: Iterable[MountPod], *, node: str, settings_hash: str, target: str) -> tuple[MountPod, ...]:
+    """Mount Pods of a volume from which a publish takes its target's reference: those that it cannot use (§3.2).
+
+    Args:
+        pods: of one unique id. target: of the publish call.
+    """
+    here = (p for p in pods if p.node == node and not _is_usable(p, settings_hash))
+    return tuple(p for p in here if target in p.annotations.values())
+
+
+def _is_usable(pod: MountPod, settings_hash: str) -> bool:
+    return pod.settings_hash == settings_hash and not pod.deleting and not pod.completed
 
 
 @dataclass(frozen=True)

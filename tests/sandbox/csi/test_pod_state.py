@@ -1,14 +1,12 @@
-"""States of Mount Pods (reference §4.6) and what is made of an old one."""
+"""When an old Mount Pod has stopped, and what is made of it (reference §4.6)."""
 
 from datetime import UTC, datetime
-
-import pytest
 
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.settings.hash import dump
 from jfsnb.sandbox.csi.rules import recreate
-from jfsnb.sandbox.csi.rules.pod_state import State, has_stopped, is_resource_error, state_of
 from jfsnb.sandbox.csi.rules.settings import Host, Volume, settings_of
+from jfsnb.sandbox.csi.rules.stopping import has_stopped
 
 from .test_mount_pod import CSI_POD, NEW, SECRETS, make
 
@@ -21,36 +19,6 @@ def pod(state=None, phase="Running", ready=True, **meta):
         "spec": {"containers": [{"name": "jfs-mount", "command": ["sh", "-c", "x"]}]},
         "status": {"phase": phase, "conditions": conditions, "containerStatuses": containers},
     }
-
-
-@pytest.mark.parametrize(
-    ("obj", "expected"),
-    [
-        (pod({"running": {}}), State.READY),
-        (pod({"running": {}}, ready=False), State.PENDING),
-        (pod({"waiting": {"reason": "ContainerCreating"}}, "Pending", False), State.PENDING),
-        (pod({"waiting": {"reason": "ImagePullBackOff"}}, "Pending", False), State.ERROR),
-        (pod({"waiting": {"reason": "CrashLoopBackOff"}}, "Running", False), State.ERROR),
-        (pod({"terminated": {"reason": "OOMKilled", "exitCode": 137}}, "Running", False), State.ERROR),
-        (pod({"terminated": {"reason": "Completed", "exitCode": 0}}, "Succeeded", False), State.COMPLETE),
-        (pod(phase="Failed", ready=False), State.ERROR),
-        (pod({"running": {}}, deletionTimestamp="2026-01-01T00:00:00Z"), State.DELETED),
-    ],
-)
-def test_states(obj, expected):
-    assert state_of(obj) is expected
-
-
-def test_resource_errors():
-    failed = pod(phase="Failed")
-    failed["status"]["reason"] = "OutOfcpu"
-    unscheduled = pod(phase="Pending", ready=False)
-    unscheduled["status"]["conditions"] = [
-        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1: 1 Insufficient cpu."}
-    ]
-    assert is_resource_error(failed)
-    assert is_resource_error(unscheduled)
-    assert not is_resource_error(pod(phase="Failed"))
 
 
 def test_a_deleted_pod_has_stopped_when_its_client_ended_or_its_time_is_long_over():

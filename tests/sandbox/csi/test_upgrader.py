@@ -2,7 +2,7 @@
 
 import pytest
 
-from jfsnb.sandbox.csi.node.upgrader import why_not
+from jfsnb.driver.mountpods.pod_state import why_not_upgradable
 
 from .test_mount_pod import NEW, OLD, make
 
@@ -26,16 +26,22 @@ def pod(image="juicedata/mount:ce-v1.3.0", status=READY, patch=None):
     ],
 )
 def test_the_image_that_runs_decides(image, binary, recreate):
-    assert (why_not(pod(image), False, {}) == "", why_not(pod(image), True, {}) == "") == (binary, recreate)
+    assert (why_not_upgradable(pod(image), False) == "", why_not_upgradable(pod(image), True) == "") == (
+        binary,
+        recreate,
+    )
 
 
 def test_the_driver_s_words():
     old = OLD["JUICEFS_CE_MOUNT_IMAGE"]
-    assert why_not(pod(old), False, {}) == f"image {old} do not support smooth binary upgrade"
-    assert why_not(pod(old), True, {}) == f"image {old} do not support recreate smooth upgrade"
-    assert why_not(pod("juicedata/mount:ce-v1.2.0"), False, {}) == "mount pod has umount prestop hook, can not upgrade"
-    assert why_not(pod(status={"phase": "Running"}), False, {}) == "mount pod is not ready yet"
-    assert why_not(pod(), False, {"DISABLE_GRACE_UPGRADE": "true"}) == "smooth upgrade is disabled"
+    assert why_not_upgradable(pod(old), False) == f"image {old} do not support smooth binary upgrade"
+    assert why_not_upgradable(pod(old), True) == f"image {old} do not support recreate smooth upgrade"
+    assert (
+        why_not_upgradable(pod("juicedata/mount:ce-v1.2.0"), False)
+        == "mount pod has umount prestop hook, can not upgrade"
+    )
+    assert why_not_upgradable(pod(status={"phase": "Running"}), False) == "mount pod is not ready yet"
+    assert why_not_upgradable(pod(), False, grace_upgrade_disabled=True) == "smooth upgrade is disabled"
     unlabelled = pod()
     del unlabelled["metadata"]["labels"]["juicefs-hash"]
-    assert why_not(unlabelled, True, {}) == "pod has no hash label"
+    assert why_not_upgradable(unlabelled, True) == "pod has no hash label"

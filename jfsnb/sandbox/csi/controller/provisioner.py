@@ -14,31 +14,31 @@ import aiohttp
 import grpc
 
 from jfsnb.driver import names
-from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, EventRecorder, Informer, Obj
-from jfsnb.sandbox.apimachinery.wakeups import Wakeups
-from jfsnb.sandbox.csi.cluster import Cluster, is_recorded
-from jfsnb.sandbox.csi.controller.quota import QUOTA_SET, can_create
-from jfsnb.sandbox.csi.controller.volumes import Volumes
-from jfsnb.sandbox.csi.juicefs import ClientError
-from jfsnb.sandbox.csi.klog import Logger
-from jfsnb.sandbox.csi.rules.provisioned_volume import (
+from jfsnb.driver.provisioning.persistent_volume import (
     EXPAND,
-    FINALIZER,
     PROVISION,
-    PROVISIONED_BY,
+    PUBLISH,
     NotProvisioned,
-    parameters_of,
     pv_name_of,
     requested_bytes,
+    resolved_parameters,
     secret_reference,
     volume_of,
 )
+from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, EventRecorder, Informer, Obj
+from jfsnb.sandbox.apimachinery.wakeups import Wakeups
+from jfsnb.sandbox.csi.cluster import Cluster, is_recorded
+from jfsnb.sandbox.csi.controller.quota import can_create
+from jfsnb.sandbox.csi.controller.volumes import Volumes
+from jfsnb.sandbox.csi.juicefs import ClientError
+from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.rules.settings import SettingsError
 from jfsnb.sandbox.proto import messages as proto
 
 log = Logger("provisioner")
 Work = Callable[[tuple[str, str]], Awaitable[None]]
 STORAGE_PROVISIONER = "volume.kubernetes.io/storage-provisioner"
+PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 RETRY_SECONDS = 5
 CALL_SECONDS = 60
@@ -116,22 +116,22 @@ class Provisioner:
 
     async def _make(self, pvc: Obj, storage_class: Obj, node_name: str | None) -> None:
         node = await self.cluster.find(f"/api/v1/nodes/{node_name}") if node_name else None
-        parameters = parameters_of(storage_class, pvc, node)
+        name = pv_name_of(pvc)
+        parameters = resolved_parameters(storage_class, pvc, node, name)
         secrets = await self._secrets(secret_reference(parameters, PROVISION))
         request = proto.CreateVolumeRequest(
-            name=pv_name_of(pvc),
+            name=name,
             capacity_range={"required_bytes": requested_bytes(pvc)},
             volume_capabilities=[_capability(m) for m in pvc["spec"].get("accessModes") or ["ReadWriteMany"]],
             parameters={k: v for k, v in parameters.items() if not k.startswith("csi.storage.k8s.io/")},
             secrets=secrets,
         )
         await self.controller.CreateVolume(request, timeout=CALL_SECONDS)
-        if parameters.get("secretFinalizer") == "true" and storage_class.get("reclaimPolicy") != "Retain":
-            await self._hold_secret(secret_reference(parameters, PROVISION))
+        holds = (storage_class.get("parameters") or {}).get("secretFinalizer") == "true"
+        if holds and storage_class.get("reclaimPolicy") != "Retain":
+            await self._hold_secret(secret_reference(parameters, PUBLISH))
         limited = await self._limits_early(parameters)
-        if limited:
-            parameters[QUOTA_SET] = "true"
-        pv = volume_of(storage_class, pvc, node, parameters)
+        pv = _bound_to(volume_of(storage_class, pvc, node, name, sets_quota=bool(limited)), pvc)
         try:
             await self.api.create("/api/v1/persistentvolumes", pv)
         except ApiError as error:
@@ -167,8 +167,8 @@ class Provisioner:
         path = f"/api/v1/namespaces/{reference['namespace']}/secrets/{reference['name']}"
         secret = await self.api.get(path)
         held = secret["metadata"].get("finalizers") or []
-        if FINALIZER not in held:
-            await self.api.patch(path, {"metadata": {"finalizers": [*held, FINALIZER]}})
+        if names.FINALIZER not in held:
+            await self.api.patch(path, {"metadata": {"finalizers": [*held, names.FINALIZER]}})
 
     # ---------------------------------------------------------------- volumes
 
@@ -205,6 +205,15 @@ class Provisioner:
         same_class = (p for p in others if p["spec"].get("storageClassName") == pv["spec"].get("storageClassName"))
         paths = {((p["spec"].get("csi") or {}).get("volumeAttributes") or {}).get("subPath") for p in same_class}
         return not path or path in {(p or "").strip("/") for p in paths}
+
+
+def _bound_to(pv: Obj, pvc: Obj) -> Obj:
+    """What the provisioner library adds: whose volume it is, and who made it."""
+    claim = {key: pvc["metadata"][key] for key in ("namespace", "name", "uid", "resourceVersion")}
+    reference = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **claim}
+    meta = {**pv["metadata"], "annotations": {PROVISIONED_BY: names.DRIVER}}
+    spec = {"volumeMode": "Filesystem", **pv["spec"], "claimRef": reference}
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": spec}
 
 
 def _wants_volume(pvc: Obj) -> bool:

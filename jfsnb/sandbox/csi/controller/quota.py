@@ -9,8 +9,6 @@ from jfsnb.sandbox.csi.juicefs import ClientError, without_password
 from jfsnb.sandbox.csi.klog import Logger
 
 log = Logger("juicefs")
-#: Attribute of a PV whose quota the controller has set.
-QUOTA_SET = "juicefs/controller-quota-set"
 GIB = 1 << 30
 #: What clients answer that know no quota: before 1.1.
 UNKNOWN = ("invalid command: quota", "No help topic for 'quota'")

@@ -7,12 +7,12 @@ from typing import Any
 import grpc
 
 from jfsnb.driver import names
+from jfsnb.driver.provisioning.persistent_volume import requested_bytes
 from jfsnb.driver.settings import quantity
 from jfsnb.sandbox.apimachinery.client import ApiError, EventRecorder, Informer, Obj
 from jfsnb.sandbox.apimachinery.wakeups import Wakeups
 from jfsnb.sandbox.csi.cluster import Cluster
 from jfsnb.sandbox.csi.klog import Logger
-from jfsnb.sandbox.csi.rules.provisioned_volume import requested_bytes
 from jfsnb.sandbox.proto import messages as proto
 
 log = Logger("resizer")

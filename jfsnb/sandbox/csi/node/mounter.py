@@ -13,13 +13,14 @@ from typing import Any
 from jfsnb.driver import names
 from jfsnb.driver.config.merging import merge
 from jfsnb.driver.masking import strip_password
-from jfsnb.driver.mountpods.mount_pods import MountPod, would_reuse
+from jfsnb.driver.mountpods.mount_pods import MountPod, losing_reference, would_reuse
+from jfsnb.driver.provisioning.persistent_volume import QUOTA_SET
 from jfsnb.driver.settings import quantity
 from jfsnb.driver.settings.hash import dump, settings_hash
 from jfsnb.driver.settings.options import mount_options, volume_context
 from jfsnb.sandbox.apimachinery.client import ApiError, Obj
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
-from jfsnb.sandbox.csi.controller.quota import QUOTA_SET, set_quota
+from jfsnb.sandbox.csi.controller.quota import set_quota
 from jfsnb.sandbox.csi.juicefs import ClientError, file_system_uuid
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node import mounts
@@ -184,10 +185,10 @@ class Mounter:
         unique_id = plan.settings["UniqueId"]
         found = [mount_pod_of(p) for p in await self.cluster.mount_pods_here(unique_id)]
         chosen = would_reuse(found, unique_id=unique_id, node=self.cluster.node, settings_hash=plan.settings_hash)
-        for pod in found:
-            if pod != chosen and any(r.target == target for r in pod.references):
-                log.info("Found pod with same target path, delete the reference", podName=pod.name, target=target)
-                await self.cluster.drop_references(pod.name, (target,))
+        losers = losing_reference(found, node=self.cluster.node, settings_hash=plan.settings_hash, target=target)
+        for pod in losers:
+            log.info("Found pod with same target path, delete the reference", podName=pod.name, target=target)
+            await self.cluster.drop_references(pod.name, (target,))
         return chosen
 
     async def _create(self, plan: Plan, target: str, app_pod: Obj) -> MountPod:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.driver.mountpods.pod_state import State, is_resource_error, state_of
 from jfsnb.sandbox.apimachinery.client import Obj
 from jfsnb.sandbox.apimachinery.wakeups import Wakeups
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
@@ -22,7 +23,7 @@ from jfsnb.sandbox.csi.node.releaser import Releaser, remove_directory, unmount_
 from jfsnb.sandbox.csi.node.replacer import Replacer
 from jfsnb.sandbox.csi.rules import fuse_session, recreate
 from jfsnb.sandbox.csi.rules.mount_pod import without_requests
-from jfsnb.sandbox.csi.rules.pod_state import State, has_stopped, is_resource_error, state_of
+from jfsnb.sandbox.csi.rules.stopping import has_stopped
 
 log = Logger("pod-driver")
 RESYNC_SECONDS = 600

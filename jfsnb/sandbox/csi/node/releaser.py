@@ -67,7 +67,7 @@ class Releaser:
         if pod.references or pod.deleting:
             return False
         now = datetime.now(UTC)
-        moment = delete_at(pod, now)
+        moment = delete_at(pod.annotations, now)
         if moment is not None and moment > now:
             if names.DELETE_AT not in pod.annotations:
                 stamp = moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,12 +7,13 @@ the client gives its FUSE descriptor away and ends; its Pod completes, and its s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from jfsnb.driver import client_support, names
+from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.driver.mountpods.pod_state import why_not_upgradable
 from jfsnb.sandbox.apimachinery.client import ApiError, EventRecorder, Obj
 from jfsnb.sandbox.apimachinery.remote_exec import ExecFailed
 from jfsnb.sandbox.csi.cluster import mount_pod_of
@@ -81,7 +82,7 @@ class Upgrader:
         pod = mount_pod_of(obj)
         if pod.node != self.cluster.node:
             return say(f"POD-FAIL [{name}] pod is not on node.")
-        reason = why_not(obj, recreate, self.mounter.host.env)
+        reason = why_not_upgradable(obj, recreate, self.mounter.host.env.get(fuse_session.DISABLED) == "true")
         if reason:
             return say(f"POD-FAIL [{name}] can not upgrade: {reason}.")
         async with self.mounter.locks[pod.settings_hash]:
@@ -200,22 +201,6 @@ class Upgrader:
             text = f"its pod {status.name} status: {status.reason}, err: {error}"
             raise UpgradeFailed(f"fail to wait for canary job complete, {text}") from error
         say(f"canary job of mount pod {pod.name} completed")
-
-
-def why_not(obj: Obj, recreate: bool, env: Mapping[str, str]) -> str:
-    """Why a Mount Pod cannot be upgraded; empty when it can. What counts is the name of the image that runs now."""
-    pod, pre_stop = mount_pod_of(obj), fuse_session.pre_stop(obj)
-    if env.get(fuse_session.DISABLED) == "true":
-        return "smooth upgrade is disabled"
-    if not pod.settings_hash:
-        return "pod has no hash label"
-    if not recreate and not client_support.supports_binary_upgrade(pod.image):
-        return f"image {pod.image} do not support smooth binary upgrade"
-    if recreate and not client_support.supports_fuse_passing(pod.image):
-        return f"image {pod.image} do not support recreate smooth upgrade"
-    if "umount" in pre_stop:
-        return "mount pod has umount prestop hook, can not upgrade"
-    return "" if pod.ready else "mount pod is not ready yet"
 
 
 def _is_in_process(pod: MountPod, now: datetime) -> bool:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from jfsnb.driver import client_support
+from jfsnb.driver.mountpods.pod_state import passes_fuse
 from jfsnb.sandbox.csi.rules.settings import Json
 
 DISABLED = "DISABLE_GRACE_UPGRADE"
 SESSION_ID, STATE_PATH = "_JFS_META_SID", "_FUSE_STATE_PATH"
-
-
-def pre_stop(pod: Mapping[str, Any]) -> str:
-    """Text of the first container's preStop command; empty when there is none."""
-    command = ((pod["spec"]["containers"][0].get("lifecycle") or {}).get("preStop") or {}).get("exec")
-    return json.dumps(command) if command else ""
 
 
 def can_hand_on(pod: Mapping[str, Any], env: Mapping[str, str]) -> bool:
@@ -25,8 +18,7 @@ def can_hand_on(pod: Mapping[str, Any], env: Mapping[str, str]) -> bool:
     Args:
         env: of the CSI node.
     """
-    image = pod["spec"]["containers"][0]["image"]
-    return client_support.supports_fuse_passing(image, pre_stop(pod), env.get(DISABLED) == "true")
+    return passes_fuse(pod, env.get(DISABLED) == "true")
 
 
 def continuing(pod: Json, session: str, state_path: str) -> Json:

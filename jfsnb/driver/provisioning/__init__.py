@@ -1,0 +1,1 @@
+"""What the driver's provisioner makes of a claim and a StorageClass."""
