@@ -18,6 +18,7 @@ _PARTS = {
     "patch": "jfsnb.run.patch",
     "deploy": "jfsnb.run.deploy",
     "verify": "jfsnb.run.verify",
+    "compare": "jfsnb.run.compare.parts",
     "investigate": "jfsnb.notebook.investigate",
     "show": "jfsnb.notebook.show",
     "choose": "jfsnb.notebook.choose",

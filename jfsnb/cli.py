@@ -14,6 +14,7 @@ import click
 import jfsnb
 from jfsnb.errors import JfsnbError
 from jfsnb.i18n import LANGUAGES, VARIABLE
+from jfsnb.settings import COMPARISON
 from jfsnb.terminal import SIGINT_CODE, SIGPIPE_CODE
 
 
@@ -71,6 +72,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "storage-class": {"help": "Make a claim of this class instead."},
     "profile": {"type": click.Choice(["fast", "article"]), "help": "The smoke manifest."},
     "timeout": {"type": int, "help": "Seconds that any one wait may take."},
+    "suite": {"type": click.Choice(["quick", "full"]), "help": "quick: the metrics with little noise; full: all."},
+    "pairs": {"type": int, "help": "Old-new pairs that are measured at the most (24)."},
+    "precision": {"type": int, "help": "Percent: stop early when all intervals are that narrow."},
+    "at-most": {"type": int, "help": "Seconds that measuring may take (600)."},
+    "tolerance": {"type": int, "help": "Percent that the new client may be slower (10)."},
     "keep": {"is_flag": True, "default": None, "help": "Leave Pods and configuration in place at the end."},
     "run-id": {"help": "Made when not given."},
     "outputs": {"type": click.Path(file_okay=False), "help": "Folder of the run folders (default: ./outputs)."},
@@ -90,7 +96,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 _SHORT = {"output": "-o", "namespace": "-n"}
 _CLUSTER = ("cluster", "kubeconfig", "driver-namespace")
-_EVERYTHING = tuple(name for name in _OPTIONS if name not in ("outputs", "output", "strict", "lang"))
+_COMPARISON = tuple(name.replace("_", "-") for name in COMPARISON)
+_EVERYTHING = tuple(name for name in _OPTIONS if name not in ("outputs", "output", "strict", "lang", *_COMPARISON))
 _EVERYONE = click.option(
     "--all", "--deep", "everyone", is_flag=True, help="Ask every Mount Pod for its client, however many there are."
 )
@@ -129,6 +136,28 @@ def run(
     values = {**_from_file(parameters_file), **dict(pairs)}
     values |= {name: value for name, value in options.items() if value is not None}
     return run_notebooks(values, strict, baseline=baseline)
+
+
+@main.command()
+@_options(*_EVERYTHING, *_COMPARISON, "outputs", "strict", "lang")
+@click.option("--against", "baseline", default="", metavar="IMAGE", help="Of the sandbox: the old client image.")
+@_told
+def compare(baseline: str, strict: bool, outputs: str | None, **options: Any) -> Any:
+    """Is the new client as fast, as frugal and as correct as the one that serves everybody now?
+
+    A run in whose middle both clients serve a Pod each, of one volume and on one node, and are measured in turn. On a
+    cluster the old client is the one that its configuration names.
+
+    Exit codes: as 'jfsnb run'; 1 only where the new client is slower or needs more than --tolerance, or is wrong where
+    the old one is right.
+    """
+    if outputs:
+        os.environ["JFSNB_OUTPUTS"] = str(Path(outputs).absolute())
+    from jfsnb.commands.run import IN_A_COMPARISON
+    from jfsnb.commands.run import run as run_notebooks
+
+    values = {name: value for name, value in options.items() if value is not None}
+    return run_notebooks(values, strict, baseline=baseline, notebooks=IN_A_COMPARISON)
 
 
 def _from_file(path: str | None) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from jfsnb.errors import UsageError
 SANDBOX = "sandbox"
 SCOPES = ("canary", "global")
 PROFILES = ("fast", "article")
+SUITES = ("quick", "full")
+#: Parameters of a comparison only.
+COMPARISON = ("suite", "pairs", "precision", "at_most", "tolerance")
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 #: smoke-baseline-<run-id> must fit into a label of 63 characters.
@@ -49,6 +52,9 @@ class Settings:
         profile: the smoke manifest: ``fast`` or ``article``.
         timeout: seconds that any one wait may take.
         keep: leave what the run made (Pods, configuration) in place.
+        suite: of a comparison: ``quick`` or ``full``. pairs: old-new pairs that it measures at the most.
+        precision: percent; a comparison ends early when its intervals are that narrow. 0: not before all pairs.
+        at_most: seconds that measuring may take. tolerance: percent that the new client may be slower.
         run_id: made when empty.
         outputs: folder that holds one folder per run (env JFSNB_OUTPUTS, else ./outputs); no notebook parameter.
     """
@@ -64,6 +70,11 @@ class Settings:
     profile: str = "fast"
     timeout: int = 120
     keep: bool = False
+    suite: str = "quick"
+    pairs: int = 24
+    precision: int = 0
+    at_most: int = 600
+    tolerance: int = 10
     run_id: str = field(default_factory=new_run_id)
     outputs: Path = field(default_factory=_outputs)
 
@@ -72,6 +83,7 @@ class Settings:
             object.__setattr__(self, "run_id", new_run_id())
         _one_of("scope", self.scope, SCOPES)
         _one_of("profile", self.profile, PROFILES)
+        _one_of("suite", self.suite, SUITES)
         _matches("namespace", self.namespace, DNS_LABEL, "a namespace name: lower-case letters, digits and dashes")
         _matches("run_id", self.run_id, RUN_ID, "at most 40 lower-case letters, digits and dashes")
         if self.driver_namespace:
@@ -82,8 +94,9 @@ class Settings:
             _matches("pvc", self.pvc, DNS_NAME, "the name of a PersistentVolumeClaim")
         if self.image:
             ImageReference.parse(self.image)
-        if self.timeout <= 0:
-            raise UsageError(f"timeout={self.timeout} is no time to wait", "give a number of seconds above 0")
+        for name in ("timeout", "at_most", "pairs"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"{name}={getattr(self, name)} cannot be used", "give a number above 0")
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ from jfsnb.settings import Settings
 
 KERNELS_AHEAD = 2
 IN_A_RUN = ("01-csi-background", "02-build-image", "03-patch-config", "04-deploy-smoke-pod", "05-verify-mount-pod")
+#: While the baseline and the Pod under test both run; then the end of a run.
+IN_A_COMPARISON = (*IN_A_RUN[:4], "08-compare-clients", IN_A_RUN[4])
 
 
 NOTHING_BEGUN = CleanUp(True, "nothing was begun, so nothing had to be undone")
@@ -80,14 +82,21 @@ class Story:
         return begin, end, round(time.monotonic() - self.clock, 3)
 
 
-def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = None, baseline: str = "") -> int:
-    """Run the five notebooks.
+def run(
+    values: Mapping[str, Any],
+    strict: bool = False,
+    out: TextIO | None = None,
+    baseline: str = "",
+    notebooks: Sequence[str] = IN_A_RUN,
+) -> int:
+    """Run the notebooks of a run.
 
     Args:
         values: parameters, as text or typed.
         strict: whether WARN ends with 1.
         out: for progress; stderr when not given.
         baseline: client image that serves everybody in the sandbox; empty: what it has.
+        notebooks: which, in order.
 
     Returns:
         The exit code (see `jfsnb.report.record.exit_code`).
@@ -96,7 +105,7 @@ def run(values: Mapping[str, Any], strict: bool = False, out: TextIO | None = No
         UsageError: a parameter that cannot be used, or a folder that cannot be written; nothing has been done then.
     """
     with tempfile.TemporaryDirectory(prefix="jfsnb-lessons-") as composed:
-        sources = [localized(NOTEBOOKS / f"{name}.ipynb", Path(composed)) for name in IN_A_RUN]
+        sources = [localized(NOTEBOOKS / f"{name}.ipynb", Path(composed)) for name in notebooks]
         return _run(sources, values, strict, out, baseline)
 
 
@@ -265,7 +274,7 @@ def _clean_up(settings: Settings, story: Story) -> CleanUp:
     if story.place.own:
         return CleanUp(True, "the sandbox was started for this run and was taken away with everything in it")
     passed = [outcome for outcome in story.outcomes if outcome.verdict == "PASS"]
-    if settings.keep and story.stopped is None and len(passed) == len(IN_A_RUN):
+    if settings.keep and story.stopped is None and len(passed) == len(story.outcomes):
         return CleanUp(True, f"kept, as asked; undo it later: jfsnb rollback {settings.run_id}")
     from jfsnb.run.rollback import rollback
 

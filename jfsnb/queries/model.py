@@ -90,6 +90,8 @@ class Result:
     STEP: ClassVar[str] = ""
     PART: ClassVar[str] = ""
     TITLE: ClassVar[str] = ""
+    #: whether a run without a check of this part has no verdict
+    JUDGES: ClassVar[bool] = False
 
     checks: tuple[CheckResult, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()

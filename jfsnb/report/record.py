@@ -15,32 +15,10 @@ from jfsnb.checks.model import Verdict, overall
 from jfsnb.errors import JfsnbError
 from jfsnb.report.interrupt import Interrupted
 from jfsnb.report.runner import NotebookOutcome
+from jfsnb.run.results import expected
 
 SCHEMA_VERSION = 1
 Part = Mapping[str, Any]
-#: What a complete run leaves: part -> whether it has to judge something.
-EXPECTED_PARTS: dict[str, bool] = {
-    "preflight": True,
-    "who_is_who": False,
-    "baseline": True,
-    "csi_calls": False,
-    "served_by": False,
-    "dockerfile": False,
-    "build_preflight": False,
-    "build": False,
-    "plan": False,
-    "apply": False,
-    "wait_in_force": True,
-    "prepare": False,
-    "smoke": True,
-    "side_by_side": False,
-    "chain": True,
-    "client": True,
-    "data": True,
-    "shutdown": True,
-    "restore": True,
-    "verdict": False,
-}
 
 
 @dataclass(frozen=True)
@@ -120,8 +98,9 @@ def _missing(outcomes: Sequence[NotebookOutcome], parts: Sequence[Part]) -> str:
     if never:
         return f"{', '.join(never)} did not run"
     found = {part["part"]: part for part in parts}
-    absent = [name for name in EXPECTED_PARTS if name not in found]
-    mute = [name for name, judges in EXPECTED_PARTS.items() if judges and name in found and not found[name]["checks"]]
+    wanted = expected(outcome.name for outcome in outcomes)
+    absent = [name for name in wanted if name not in found]
+    mute = [name for name, judges in wanted.items() if judges and name in found and not found[name]["checks"]]
     told = [f"no result of {', '.join(absent)}"] if absent else []
     told += [f"no check in {', '.join(mute)}"] if mute else []
     return "; ".join(told)
@@ -181,6 +160,8 @@ def coverage(settings: Mapping[str, Any], cluster: ClusterFacts, parts: Sequence
         ("data", "data written by the smoke Pod and read back by another route"),
         ("shutdown", "the smoke Pod's end, the unmount, and the Mount Pod's end"),
         ("restore", "the cluster is as it was before"),
+        ("measure", "speed and cost of both clients, in alternating pairs"),
+        ("behaviours", "what file system calls do with either client"),
     ):
         if name in data:
             covered.append(sentence)
@@ -202,7 +183,7 @@ def _not_covered(settings: Mapping[str, Any], cluster: ClusterFacts, data: Mappi
     if settings["keep"]:
         left.append("clean-up: the run was asked to keep what it made")
     left.append("running Mount Pods of other applications: they keep their client until they are made anew")
-    left.append("performance, and behaviour over days")
+    left.append("behaviour over days" if "measure" in data else "performance, and behaviour over days")
     return left
 
 

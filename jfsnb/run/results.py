@@ -5,13 +5,14 @@ Ages and durations are seconds. Columns of tables are listed after the field.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from jfsnb.queries.model import Result, Table
 
 BACKGROUND, BUILD, PATCH, DEPLOY, VERIFY = "01-background", "02-build", "03-patch", "04-deploy", "05-verify"
-STEPS = (BACKGROUND, BUILD, PATCH, DEPLOY, VERIFY)
+COMPARE = "08-compare"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Preflight(Result):
     STEP: ClassVar[str] = BACKGROUND
     PART: ClassVar[str] = "preflight"
     TITLE: ClassVar[str] = "Can this run work here?"
+    JUDGES: ClassVar[bool] = True
 
     cluster: Table = ()
     permissions: Table = ()
@@ -96,6 +98,7 @@ class Baseline(Smoke):
     STEP: ClassVar[str] = BACKGROUND
     PART: ClassVar[str] = "baseline"
     TITLE: ClassVar[str] = "Baseline: the smoke Pod under the current configuration"
+    JUDGES: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,6 +293,7 @@ class InForce(Result):
     STEP: ClassVar[str] = PATCH
     PART: ClassVar[str] = "wait_in_force"
     TITLE: ClassVar[str] = "When each CSI node has it"
+    JUDGES: ClassVar[bool] = True
 
     nodes: Table = ()
 
@@ -316,6 +320,7 @@ class Deployed(Smoke):
     STEP: ClassVar[str] = DEPLOY
     PART: ClassVar[str] = "smoke"
     TITLE: ClassVar[str] = "The smoke Pod under the new configuration"
+    JUDGES: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,6 +351,7 @@ class Chain(Result):
     STEP: ClassVar[str] = VERIFY
     PART: ClassVar[str] = "chain"
     TITLE: ClassVar[str] = "From the app Pod to its Mount Pod"
+    JUDGES: ClassVar[bool] = True
 
     links: Table = ()
     mount_pod: str = ""
@@ -365,6 +371,7 @@ class Client(Result):
     STEP: ClassVar[str] = VERIFY
     PART: ClassVar[str] = "client"
     TITLE: ClassVar[str] = "Which client serves it"
+    JUDGES: ClassVar[bool] = True
 
     levels: Table = ()
     baseline: Table = ()
@@ -381,6 +388,7 @@ class DataProof(Result):
     STEP: ClassVar[str] = VERIFY
     PART: ClassVar[str] = "data"
     TITLE: ClassVar[str] = "The data went through the Mount Pod"
+    JUDGES: ClassVar[bool] = True
 
     routes: Table = ()
 
@@ -399,6 +407,7 @@ class Shutdown(Result):
     STEP: ClassVar[str] = VERIFY
     PART: ClassVar[str] = "shutdown"
     TITLE: ClassVar[str] = "Deletion, unmount, and the end of the Mount Pod"
+    JUDGES: ClassVar[bool] = True
 
     log: tuple[str, ...] = ()
     mount_log: tuple[str, ...] = ()
@@ -417,6 +426,7 @@ class Restored(Result):
     STEP: ClassVar[str] = VERIFY
     PART: ClassVar[str] = "restore"
     TITLE: ClassVar[str] = "Everything as it was before"
+    JUDGES: ClassVar[bool] = True
 
     undone: Table = ()
 
@@ -436,3 +446,71 @@ class RunVerdict(Result):
 
     rows: Table = ()
     sentence: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides(Result):
+    """The two app Pods of a comparison, and the clients that serve them.
+
+    Args:
+        rows: columns side, pod, node, mount_pod, uid, restarts, image, client, client_by, client_known.
+    """
+
+    STEP: ClassVar[str] = COMPARE
+    PART: ClassVar[str] = "sides"
+    TITLE: ClassVar[str] = "Two app Pods, two clients, one volume"
+    JUDGES: ClassVar[bool] = True
+
+    rows: Table = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared(Result):
+    """Speed and cost of both clients.
+
+    Args:
+        suite: ``quick`` or ``full``. pairs: how many were measured. tolerance: as a part, 0.1 is 10 %.
+        metrics: columns metric, old, new (medians: seconds; memory in bytes), ratio, low, high (new ÷ old, with the
+            interval that holds for all rows together; high None: no bound), outcome, decides, ratios (of each block).
+        counters: columns counter, old, new: medians of what the client's own counters grew by in one round.
+        rounds: columns side, block, and each metric: what was measured, in order.
+    """
+
+    STEP: ClassVar[str] = COMPARE
+    PART: ClassVar[str] = "measure"
+    TITLE: ClassVar[str] = "Old against new: speed and cost"
+    JUDGES: ClassVar[bool] = True
+
+    suite: str = ""
+    pairs: int = 0
+    tolerance: float = 0.0
+    metrics: Table = ()
+    counters: Table = ()
+    rounds: Table = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behaviours(Result):
+    """What file system calls do with either client.
+
+    Args:
+        rows: columns name, expected, old, new, finding (same, worse, better, differs, both differ from POSIX).
+    """
+
+    STEP: ClassVar[str] = COMPARE
+    PART: ClassVar[str] = "behaviours"
+    TITLE: ClassVar[str] = "Old against new: behaviour"
+    JUDGES: ClassVar[bool] = True
+
+    rows: Table = ()
+
+
+def expected(notebooks: Iterable[str]) -> dict[str, bool]:
+    """What these notebooks leave when they are carried out whole: part → whether it has to judge something.
+
+    Args:
+        notebooks: names such as ``05-verify-mount-pod``; their number says which step they are.
+    """
+    numbers = {name[:2] for name in notebooks}
+    kinds = (kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, Result))
+    return {kind.PART: kind.JUDGES for kind in kinds if kind.PART and kind.STEP[:2] in numbers}

@@ -11,6 +11,7 @@ from typing import Any
 
 from jfsnb.i18n import say, translated
 from jfsnb.views import diagrams, html
+from jfsnb.views.intervals import intervals
 from jfsnb.views.sequence import csi_sequence
 
 Part = Mapping[str, Any]
@@ -211,6 +212,45 @@ def _verdict(data: Data) -> str:
     )
 
 
+def _sides(data: Data) -> str:
+    columns = ("side", "pod", "node", "mount_pod", "image", "client")
+    rows = [{name: row[name] for name in columns} for row in data["rows"]]
+    return html.table(rows, caption="who is compared")
+
+
+def _compared(data: Data) -> str:
+    rows = [
+        {
+            "metric": row["metric"],
+            "old": _amount(row["metric"], row["old"]),
+            "new": _amount(row["metric"], row["new"]),
+            "new ÷ old": f"{row['ratio']:.2f}",
+            "interval": f"{row['low']:.2f} … {row['high']:.2f}" if row["high"] else "–",
+            "outcome": translated(row["outcome"]),
+        }
+        for row in data["metrics"]
+    ]
+    counters = html.table(data["counters"], caption="the client's own counters, per round (median)")
+    rounds = html.table(data["rounds"], caption="every round, in order")
+    return (
+        intervals(data["metrics"], data["tolerance"])
+        + html.table(rows, caption="medians, and the ratio with its interval")
+        + html.folded("what it cost", counters)
+        + html.folded(say("all {} rounds", len(data["rounds"])), rounds)
+    )
+
+
+def _amount(metric: str, value: float) -> str:
+    return f"{value / 2**20:.0f} MiB" if metric == "memory" else f"{value * 1000:.0f} ms"
+
+
+def _behaviours(data: Data) -> str:
+    remarkable = [row for row in data["rows"] if row["finding"] != "same"]
+    told = html.table(remarkable, caption="lines that differ, from POSIX or from each other") if remarkable else ""
+    title = say("all {} behaviours", len(data["rows"]))
+    return told + html.folded(title, html.table(data["rows"], caption="expected, and seen with either client"))
+
+
 def _anything(data: Data) -> str:
     """A part without a form of its own: its tables as tables, the rest as facts."""
     tables = {k: v for k, v in data.items() if isinstance(v, list) and v and isinstance(v[0], dict)}
@@ -238,6 +278,9 @@ _BODIES: dict[str, Callable[[Data], str]] = {
     "client": _client,
     "data": _data,
     "shutdown": _shutdown,
+    "sides": _sides,
+    "measure": _compared,
+    "behaviours": _behaviours,
     "restore": _restored,
     "verdict": _verdict,
 }

@@ -10,7 +10,7 @@ import pytest
 
 from jfsnb.commands.run import IN_A_RUN
 from jfsnb.report.parameters import declared
-from jfsnb.settings import Settings
+from jfsnb.settings import COMPARISON, Settings
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -24,7 +24,7 @@ def code_cells(path):
 
 
 def test_the_folder_holds_notebooks_and_nothing_that_could_shadow_a_package():
-    assert [path.stem for path in NOTEBOOKS] == [*IN_A_RUN, "06-investigate"]
+    assert [path.stem for path in NOTEBOOKS] == [*IN_A_RUN, "06-investigate", "08-compare-clients"]
     assert not list(FOLDER.glob("*.py"))
 
 
@@ -67,7 +67,11 @@ def test_parameters_are_settings_with_the_settings_defaults(path):
 
 @pytest.mark.parametrize("name", IN_A_RUN)
 def test_a_run_s_notebooks_take_every_parameter(name):
-    assert tuple(declared(FOLDER / f"{name}.ipynb")) == Settings.names()
+    assert tuple(declared(FOLDER / f"{name}.ipynb")) == tuple(n for n in Settings.names() if n not in COMPARISON)
+
+
+def test_the_comparison_takes_every_parameter():
+    assert tuple(declared(FOLDER / "08-compare-clients.ipynb")) == Settings.names()
 
 
 @each

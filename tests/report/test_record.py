@@ -10,15 +10,19 @@ import pytest
 import sample
 
 from jfsnb.checks.model import Verdict
+from jfsnb.commands.run import IN_A_COMPARISON, IN_A_RUN
 from jfsnb.errors import ConnectionFailed
 from jfsnb.report.interrupt import Interrupted
 from jfsnb.report.junit import junit
-from jfsnb.report.record import EXPECTED_PARTS, CleanUp, ClusterFacts, exit_code, judge_run, record
+from jfsnb.report.record import CleanUp, ClusterFacts, exit_code, judge_run, record
 from jfsnb.report.runner import NotebookOutcome
+from jfsnb.run.results import expected
 from jfsnb.settings import Settings
 
 CLEAN = CleanUp(True, "nothing is left")
 RAN = NotebookOutcome("01-x", "One", Verdict.PASS, "every cell ran", "", 3, 3, "2026-11-25T01:00:00+00:00", 1.0, 0)
+ALL = tuple(replace(RAN, name=name) for name in IN_A_RUN)
+EXPECTED = expected(IN_A_RUN)
 SETTINGS = Settings(image=sample.NEW, run_id="r1").parameters()
 TIMES = ("2026-11-25T01:00:00.000+00:00", "2026-11-25T01:00:24.000+00:00", 24.0)
 
@@ -38,42 +42,41 @@ def a_record(parts=None, outcomes=(RAN,), clean_up=CLEAN, tier="full", **options
 
 
 def test_a_complete_run_without_a_complaint_passes():
-    judged = judge_run([RAN], sample.parts(), CLEAN)
+    judged = judge_run(ALL, sample.parts(), CLEAN)
     assert judged.verdict is Verdict.PASS
     assert sample.NEW in judged.reason
 
 
 @pytest.mark.parametrize("verdict", ["FAIL", "ERROR", "NOT_READY", "WARN"])
 def test_the_worst_check_decides_and_is_named(verdict):
-    judged = judge_run([RAN], with_check("client", verdict), CLEAN)
+    judged = judge_run(ALL, with_check("client", verdict), CLEAN)
     assert judged.verdict == verdict
     assert "Asked? seen" in judged.reason
     assert judged.next_action == "Look at it."
 
 
-@pytest.mark.parametrize("missing", list(EXPECTED_PARTS))
+@pytest.mark.parametrize("missing", list(EXPECTED))
 def test_without_the_result_of_any_part_it_is_not_a_pass(missing):
     found = [part for part in sample.parts() if part["part"] != missing]
-    assert judge_run([RAN], found, CLEAN).verdict is Verdict.ERROR
+    assert judge_run(ALL, found, CLEAN).verdict is Verdict.ERROR
 
 
-@pytest.mark.parametrize("part", [name for name, judges in EXPECTED_PARTS.items() if judges])
+@pytest.mark.parametrize("part", [name for name, judges in EXPECTED.items() if judges])
 def test_a_part_that_judged_nothing_is_no_evidence(part):
     found = sample.parts()
     next(p for p in found if p["part"] == part)["checks"] = []
-    assert judge_run([RAN], found, CLEAN).verdict is Verdict.ERROR
+    assert judge_run(ALL, found, CLEAN).verdict is Verdict.ERROR
 
 
-def test_the_sample_has_every_part_that_the_steps_have():
-    from jfsnb.queries.model import Result
-    from jfsnb.run import results
+def test_the_sample_has_every_part_that_a_run_has():
+    assert set(EXPECTED) == {part["part"] for part in sample.parts()}
 
-    parts = {
-        kind.PART
-        for kind in vars(results).values()
-        if isinstance(kind, type) and issubclass(kind, Result) and kind.PART
-    }
-    assert parts == set(EXPECTED_PARTS) == {part["part"] for part in sample.parts()}
+
+def test_a_comparison_has_to_leave_its_parts_too():
+    more = set(expected(IN_A_COMPARISON)) - set(EXPECTED)
+    assert more == {"sides", "measure", "behaviours"}
+    compared = replace(RAN, name="08-compare-clients")
+    assert judge_run([*ALL, compared], sample.parts(), CLEAN).verdict is Verdict.ERROR
 
 
 def test_a_notebook_that_died_or_never_ran_is_not_a_pass_however_good_the_checks():
@@ -88,7 +91,7 @@ def test_nothing_at_all_is_an_error():
 
 
 def test_something_left_behind_is_not_a_pass():
-    assert judge_run([RAN], sample.parts(), CleanUp(False, "a Pod is left")).verdict is Verdict.ERROR
+    assert judge_run(ALL, sample.parts(), CleanUp(False, "a Pod is left")).verdict is Verdict.ERROR
 
 
 @pytest.mark.parametrize(
@@ -104,12 +107,12 @@ def test_something_left_behind_is_not_a_pass():
     ],
 )
 def test_exit_codes(verdict, strict, code):
-    judged = replace(judge_run([RAN], sample.parts(), CLEAN), verdict=Verdict(verdict))
+    judged = replace(judge_run(ALL, sample.parts(), CLEAN), verdict=Verdict(verdict))
     assert exit_code(judged, [RAN], strict) == code
 
 
 def test_wrong_usage_and_signals_have_their_own_exit_codes():
-    judged = judge_run([RAN], with_check("client", "FAIL"), CLEAN)
+    judged = judge_run(ALL, with_check("client", "FAIL"), CLEAN)
     assert exit_code(judged, [replace(RAN, exit_code=2)]) == 2
     stopped = a_record(stopped=Interrupted(signal.SIGTERM))
     assert (stopped["exit_code"], stopped["verdict"]) == (143, "ERROR")

@@ -1,0 +1,1 @@
+"""Old client against new: what measurements show, and what they do not."""
