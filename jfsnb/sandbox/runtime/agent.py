@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from jfsnb.sandbox.runtime import container, linux, noderoot, rootfs, wire
+from jfsnb.sandbox.runtime import cgroups, container, linux, noderoot, rootfs, wire
 
 Request = dict[str, Any]
 
@@ -221,6 +221,7 @@ def main() -> None:
     if pid:
         sock.close()
         _watch(starter, pid)
+        cgroups.remove_tree(settings["cgroups"])
         return
     os.close(starter)
     os.setsid()

@@ -41,7 +41,8 @@ def start(spec: rootfs.Spec, shadows: dict[str, str], fds: Sequence[int]) -> Non
     Args:
         spec: see ``ContainerSpec.describe``.
         shadows: see ``rootfs.build``.
-        fds: status socket, then stdin, stdout and stderr unless the process gets a terminal.
+        fds: status socket, then stdin, stdout and stderr unless the process gets a terminal, then the way into the
+            container's cgroup if it has one.
     """
 
     def prepare() -> None:
@@ -66,6 +67,9 @@ def join(spec: rootfs.Spec, pidfd: int, fds: Sequence[int]) -> None:
 def _become(spec: rootfs.Spec, fds: Sequence[int], prepare: Callable[[], None]) -> None:
     status = socket.socket(fileno=fds[0])
     try:
+        if spec["cgroup"]:
+            *fds, cgroup = fds
+            os.write(cgroup, b"0")
         os.setsid()
         prepare()
         streams = _terminal(status, spec) if spec["tty"] else list(fds[1:])

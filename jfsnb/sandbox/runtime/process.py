@@ -25,11 +25,13 @@ class Process:
     Args:
         pid: process id on this machine; -1 when it ended at once.
         exited: its exit code; 128 + N when signal N ended it. Everything that it wrote was handed over before.
+        oom_killed: the kernel had to end something in the container, which went over its memory limit.
         agent_fds: what the agent passes on to the process; closed here once it has.
     """
 
     def __init__(self, on_output: OnOutput, stdin: bool, tty: bool, identity: tuple[int, int]) -> None:
         self.pid = 0
+        self.oom_killed = False
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._on_output = on_output
         self._tty, self._wants_input = tty, stdin

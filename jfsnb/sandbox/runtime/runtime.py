@@ -16,6 +16,7 @@ import jfsnb
 from jfsnb.errors import SandboxError
 from jfsnb.sandbox.images.image import host_directories
 from jfsnb.sandbox.runtime import mountinfo, noderoot, waiting, wire
+from jfsnb.sandbox.runtime.cgroups import NodeCgroups
 from jfsnb.sandbox.runtime.mountinfo import MountInfo
 from jfsnb.sandbox.runtime.process import OnOutput, Process
 from jfsnb.sandbox.runtime.spec import BindMount, ContainerSpec
@@ -49,8 +50,16 @@ class Runtime:
             short enough for unix socket paths; FUSE mounts in there deny access to this process.
     """
 
-    def __init__(self, node_root: Path, sock: socket.socket, agent: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self,
+        node_root: Path,
+        sock: socket.socket,
+        agent: subprocess.Popen[bytes],
+        cgroups: NodeCgroups | None = None,
+    ) -> None:
         self.node_root = node_root
+        self._cgroups = cgroups
+        self._limited: set[str] = set()  # containers with a cgroup of their own
         self.agent_pid = 0
         self._sock = sock
         self._agent = agent
@@ -78,13 +87,15 @@ class Runtime:
         store = state / "store"
         store.mkdir(exist_ok=True)
         noderoot.write_plain_files(root)
+        cgroups = NodeCgroups(tier.limits, f"jfsnb-{node}-{secrets.token_hex(4)}") if tier.limits else None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         with theirs:
             agent = _spawn(theirs)
-        self = cls(root, ours, agent)
+        self = cls(root, ours, agent, cgroups)
         asyncio.get_running_loop().add_reader(ours, self._receive)
         settings: wire.Message = {"userns": tier.userns, "fuse": tier.name == "full"}
+        settings |= {"cgroups": cgroups.directory if cgroups else ""}
         settings |= {"root": str(root), "store": str(store), "host_directories": host_directories()}
         try:
             await self._send(settings)
@@ -105,6 +116,8 @@ class Runtime:
             asyncio.get_running_loop().remove_reader(self._sock)
             self._sock.close()  # the agent's lifeline
         await waiting.ended(self._agent)
+        if self._cgroups is not None:
+            self._cgroups.remove()
         self._lose_everything()
 
     async def run(self, spec: ContainerSpec, on_output: OnOutput) -> Process:
@@ -120,6 +133,10 @@ class Runtime:
         identity = (spec.uid, spec.gid)
         request = {"op": "run", **spec.describe()}
         process = Process(on_output, spec.stdin, spec.tty, identity)
+        if self._cgroups is not None and spec.memory:
+            process.agent_fds.append(self._cgroups.make(spec.id, spec.memory))
+            self._limited.add(spec.id)
+        request["cgroup"] = spec.id in self._limited
         await self._start(spec.id, request, process, CREATE_FAILED)
         self._identities[spec.id] = identity
         process.exited.add_done_callback(lambda _: self._identities.pop(spec.id, None))
@@ -146,8 +163,11 @@ class Runtime:
         identity = (own_uid if uid is None else uid, gid)
         more = {"uid": uid, "env": dict(env) if env is not None else None, "tty": tty}
         request = {"op": "exec", "container": container_id, "id": process_id, "argv": list(argv), **more}
-        failed = EXEC_FAILED.replace("{}", process_id, 1)
-        return await self._start(process_id, request, Process(on_output, stdin, tty, identity), failed)
+        request["cgroup"] = container_id in self._limited
+        process = Process(on_output, stdin, tty, identity)
+        if self._cgroups is not None and container_id in self._limited:
+            process.agent_fds.append(self._cgroups.open(container_id))
+        return await self._start(process_id, request, process, EXEC_FAILED.replace("{}", process_id, 1))
 
     async def bind(self, source: str, target: str, *, recursive: bool = True, read_only: bool = False) -> None:
         """Bind-mount in the node; the target is made when it is not there. Raises OSError."""
@@ -233,8 +253,7 @@ class Runtime:
                 return self._lose_everything()
             message, fds = received
             if message.get("event") == "exit":
-                if process := self._processes.pop(message["id"], None):
-                    process.ended(message["code"])
+                self._ended(message["id"], message["code"])
             elif "event" in message:
                 self._ready.set_result(message)
             elif (answer := self._answers.get(message["re"])) and not answer.done():
@@ -242,6 +261,16 @@ class Runtime:
             else:
                 for fd in fds:
                     os.close(fd)
+
+    def _ended(self, process_id: str, code: int) -> None:
+        process = self._processes.pop(process_id, None)
+        over = False
+        if self._cgroups is not None and process_id in self._limited:
+            self._limited.discard(process_id)
+            over = self._cgroups.end(process_id)
+        if process is not None:
+            process.oom_killed = over
+            process.ended(code)
 
     def _lose_everything(self) -> None:
         """The agent is gone, and with it every process of the node."""

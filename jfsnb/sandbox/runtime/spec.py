@@ -48,6 +48,7 @@ class ContainerSpec:
         read_only_root: only mounts can be written to.
         stdin: the process gets a pipe to read from; without, /dev/null.
         tty: the process gets a terminal; its output then comes as ``stdout``.
+        memory: bytes that its processes may take together, where the machine lets limits hold; 0 for no limit.
     """
 
     id: str
@@ -66,6 +67,7 @@ class ContainerSpec:
     read_only_root: bool = False
     stdin: bool = False
     tty: bool = False
+    memory: int = 0
 
     def describe(self) -> dict[str, Any]:
         """As plain data for the agent, with the image's share of it worked in."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jfsnb.errors import UsageError
 from jfsnb.sandbox.images.clients import cache_directory, have_any
-from jfsnb.sandbox.runtime import linux
+from jfsnb.sandbox.runtime import cgroups, linux
 
 TIERS = ("full", "namespaces", "recorded")
 
@@ -22,12 +22,14 @@ class Tier:
         name: ``full`` (containers and FUSE mounts are real), ``namespaces`` (containers are real, but no client can
             mount) or ``recorded`` (nothing is executed).
         userns: containers run in a user namespace of their own.
-        reason: one sentence: what is real, and why it is not a higher tier.
+        reason: what is real, why it is not a higher tier, and whether memory limits hold.
+        limits: where the node makes cgroups for memory limits; None where it cannot.
     """
 
     name: str
     userns: bool
     reason: str
+    limits: cgroups.Place | None = None
 
 
 def detect(force: str | None = None) -> Tier:
@@ -49,7 +51,16 @@ def detect(force: str | None = None) -> Tier:
     results = {True: _try_containers(userns=True)}
     if results[True].fuse != "ok":
         results[False] = _try_containers(userns=False)
-    return choose(results, cap)
+    return with_limits(choose(results, cap), cgroups.find_place())
+
+
+def with_limits(tier: Tier, place: cgroups.Place | str) -> Tier:
+    """A tier that says whether memory limits hold. Args: place: where cgroups can be made, or why nowhere."""
+    if tier.name == "recorded":
+        return tier
+    if isinstance(place, str):
+        return replace(tier, reason=f"{tier.reason} Memory limits do not hold: {place}.")
+    return replace(tier, reason=f"{tier.reason} Memory limits hold (cgroups v{place.version}).", limits=place)
 
 
 def with_clients(tier: Tier) -> Tier:
@@ -57,7 +68,7 @@ def with_clients(tier: Tier) -> Tier:
     if tier.name != "full" or have_any():
         return tier
     why = f"there is no JuiceFS client in {cache_directory()}, and none could be fetched"
-    return Tier("namespaces", tier.userns, f"Containers are real, but nothing can mount: {why}.")
+    return replace(tier, name="namespaces", reason=f"Containers are real, but nothing can mount: {why}.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from jfsnb.driver.trace.csi_trace import parse_trace
 
 from .world import NAMESPACE, NEW, OLD
 
-UNPUBLISHED = '"NodeUnpublishVolume"'
+UNPUBLISHED = '/NodeUnpublishVolume"'
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
 
 

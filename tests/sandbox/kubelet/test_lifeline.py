@@ -36,18 +36,22 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.usefixtures("tier")
+def cgroups(tier):
+    return set(os.listdir(tier.limits.directory)) if tier.limits else set()
+
+
 @pytest.mark.parametrize("worker", ["alone", "worker"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_node_ends_with_its_owner(tmp_path, machine_mounts, number, worker):
+def test_a_node_ends_with_its_owner(tmp_path, tier, machine_mounts, number, worker):
     """A forked worker of the owner (multiprocessing in a notebook) holds copies of all its open files."""
-    before = machine_mounts()
+    before = machine_mounts(), cgroups(tier)
     command = [sys.executable, "-c", OWNER, str(tmp_path), worker]
     owner = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     assert owner.stdout is not None
     pids = [int(word) for word in owner.stdout.readline().split()]
     node = _pids_below(pids[0])
-    handles = [os.pidfd_open(pid) for pid in node]
+    outer = int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[1])
+    handles = [os.pidfd_open(pid) for pid in (*node, outer)]
     try:
         assert len(node) >= 3, "the test would see nothing"
         owner.send_signal(number)
@@ -55,7 +59,7 @@ def test_a_node_ends_with_its_owner(tmp_path, machine_mounts, number, worker):
         for handle in handles:
             ended, _, _ = select.select([handle], [], [], 10)
             assert ended, "a process outlived the sandbox's components"
-        assert machine_mounts() == before
+        assert (machine_mounts(), cgroups(tier)) == before
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(owner.pid, signal.SIGKILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from jfsnb.driver.settings import quantity
 from jfsnb.sandbox.kubelet.containers import env
 from jfsnb.sandbox.kubelet.containers.security import identity
 from jfsnb.sandbox.runtime.runtime import ContainerSpec
@@ -26,7 +27,7 @@ async def container_spec(container: Container, image: Image) -> ContainerSpec:
     container.env = {**image.env, **await _variables(container)}
     mounts = await pod.volumes.bind_mounts(spec, container.env)
     security = spec.get("securityContext") or {}
-    # No cgroups: requests and limits are reported, not enforced.
+    limits = (spec.get("resources") or {}).get("limits") or {}
     return ContainerSpec(
         id=secrets.token_hex(32),
         hostname=pod.hostname,
@@ -43,6 +44,7 @@ async def container_spec(container: Container, image: Image) -> ContainerSpec:
         read_only_root=bool(security.get("readOnlyRootFilesystem")),
         stdin=bool(spec.get("stdin")),
         tty=bool(spec.get("tty")),
+        memory=int(quantity.parse(str(limits.get("memory", 0)))),  # of processor time everybody has as much as there is
     )
 
 

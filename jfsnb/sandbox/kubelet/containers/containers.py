@@ -187,7 +187,8 @@ class Container:
         self._stop_probes()
         if self.log is not None:
             self.log.close()
-        ended: Obj = {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}
+        reason = "OOMKilled" if process.oom_killed else "Completed" if code == 0 else "Error"
+        ended: Obj = {"exitCode": code, "reason": reason}
         message = self._termination_message(code)
         if message:
             ended["message"] = message
