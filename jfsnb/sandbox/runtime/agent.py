@@ -221,7 +221,7 @@ def main() -> None:
     if pid:
         sock.close()
         _watch(starter, pid)
-        cgroups.remove_tree(settings["cgroups"])
+        cgroups.remove_tree(settings["cgroup"])
         return
     os.close(starter)
     os.setsid()

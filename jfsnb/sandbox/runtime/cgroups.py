@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 LIMIT = {2: "memory.max", 1: "memory.limit_in_bytes"}
-#: As the kubelet: no swap; and with version 2 all of a container ends, with version 1 the process that took the memory.
+#: As the kubelet: no swap, and all of a container ends. Version 1 cannot do the latter: see NodeCgroups.alarm.
 ALSO = {2: {"memory.swap.max": "0", "memory.oom.group": "1"}, 1: {}}
 EVENTS = {2: "memory.events", 1: "memory.oom_control"}
 
@@ -133,6 +133,18 @@ class NodeCgroups:
     def open(self, container: str) -> int:
         """The same for a further process of a container."""
         return os.open(f"{self.directory}/{container}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+
+    def alarm(self, container: str) -> int:
+        """Version 1: an eventfd that becomes readable when the kernel ends a process in it; -1 with version 2."""
+        if self._version == 2:
+            return -1
+        home, alarm = f"{self.directory}/{container}", os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        control = os.open(f"{home}/memory.oom_control", os.O_RDONLY)
+        try:
+            _write(f"{home}/cgroup.event_control", f"{alarm} {control}")
+        finally:
+            os.close(control)
+        return alarm
 
     def end(self, container: str) -> bool:
         """Take a container's cgroup away; whether the kernel had to end something in it."""

@@ -16,7 +16,7 @@ import jfsnb
 from jfsnb.errors import SandboxError
 from jfsnb.sandbox.images.image import host_directories
 from jfsnb.sandbox.runtime import mountinfo, noderoot, waiting, wire
-from jfsnb.sandbox.runtime.cgroups import NodeCgroups
+from jfsnb.sandbox.runtime.limits import Limits
 from jfsnb.sandbox.runtime.mountinfo import MountInfo
 from jfsnb.sandbox.runtime.process import OnOutput, Process
 from jfsnb.sandbox.runtime.spec import BindMount, ContainerSpec
@@ -55,11 +55,10 @@ class Runtime:
         node_root: Path,
         sock: socket.socket,
         agent: subprocess.Popen[bytes],
-        cgroups: NodeCgroups | None = None,
+        limits: Limits,
     ) -> None:
         self.node_root = node_root
-        self._cgroups = cgroups
-        self._limited: set[str] = set()  # containers with a cgroup of their own
+        self._limits = limits
         self.agent_pid = 0
         self._sock = sock
         self._agent = agent
@@ -87,15 +86,15 @@ class Runtime:
         store = state / "store"
         store.mkdir(exist_ok=True)
         noderoot.write_plain_files(root)
-        cgroups = NodeCgroups(tier.limits, f"jfsnb-{node}-{secrets.token_hex(4)}") if tier.limits else None
+        limits = Limits(tier.limits, f"jfsnb-{node}-{secrets.token_hex(4)}")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         with theirs:
             agent = _spawn(theirs)
-        self = cls(root, ours, agent, cgroups)
+        self = cls(root, ours, agent, limits)
         asyncio.get_running_loop().add_reader(ours, self._receive)
         settings: wire.Message = {"userns": tier.userns, "fuse": tier.name == "full"}
-        settings |= {"cgroups": cgroups.directory if cgroups else ""}
+        settings |= {"cgroup": limits.directory}
         settings |= {"root": str(root), "store": str(store), "host_directories": host_directories()}
         try:
             await self._send(settings)
@@ -116,9 +115,8 @@ class Runtime:
             asyncio.get_running_loop().remove_reader(self._sock)
             self._sock.close()  # the agent's lifeline
         await waiting.ended(self._agent)
-        if self._cgroups is not None:
-            self._cgroups.remove()
         self._lose_everything()
+        self._limits.close()
 
     async def run(self, spec: ContainerSpec, on_output: OnOutput) -> Process:
         """Start a container.
@@ -133,10 +131,9 @@ class Runtime:
         identity = (spec.uid, spec.gid)
         request = {"op": "run", **spec.describe()}
         process = Process(on_output, spec.stdin, spec.tty, identity)
-        if self._cgroups is not None and spec.memory:
-            process.agent_fds.append(self._cgroups.make(spec.id, spec.memory))
-            self._limited.add(spec.id)
-        request["cgroup"] = spec.id in self._limited
+        into = self._limits.begin(spec.id, spec.memory, process.kill)
+        process.agent_fds += into
+        request["cgroup"] = bool(into)
         await self._start(spec.id, request, process, CREATE_FAILED)
         self._identities[spec.id] = identity
         process.exited.add_done_callback(lambda _: self._identities.pop(spec.id, None))
@@ -163,10 +160,10 @@ class Runtime:
         identity = (own_uid if uid is None else uid, gid)
         more = {"uid": uid, "env": dict(env) if env is not None else None, "tty": tty}
         request = {"op": "exec", "container": container_id, "id": process_id, "argv": list(argv), **more}
-        request["cgroup"] = container_id in self._limited
         process = Process(on_output, stdin, tty, identity)
-        if self._cgroups is not None and container_id in self._limited:
-            process.agent_fds.append(self._cgroups.open(container_id))
+        into = self._limits.join(container_id)
+        process.agent_fds += into
+        request["cgroup"] = bool(into)
         return await self._start(process_id, request, process, EXEC_FAILED.replace("{}", process_id, 1))
 
     async def bind(self, source: str, target: str, *, recursive: bool = True, read_only: bool = False) -> None:
@@ -264,10 +261,7 @@ class Runtime:
 
     def _ended(self, process_id: str, code: int) -> None:
         process = self._processes.pop(process_id, None)
-        over = False
-        if self._cgroups is not None and process_id in self._limited:
-            self._limited.discard(process_id)
-            over = self._cgroups.end(process_id)
+        over = self._limits.end(process_id)
         if process is not None:
             process.oom_killed = over
             process.ended(code)

@@ -71,11 +71,12 @@ def test_a_container_that_takes_more_than_its_limit_is_ended_and_others_are_not(
         greedy, _ = await node.start("tail", "/dev/zero", memory=64 << 20)
         assert await greedy.exited == 137 and greedy.oom_killed
         assert not other.exited.done()
-        assert (await node.exec("c1", "tail", "/dev/zero"))[0] == 137, "a further process counts for its container"
         modest, output = await node.start("sh", "-c", "head -c 1000000 /dev/zero | tail -c 1", memory=64 << 20)
         assert await modest.exited == 0 and not modest.oom_killed, output.text()
-        other.kill()
-        assert await other.exited == 137
+        whole, _ = await node.start("sh", "-c", "tail /dev/zero; sleep 1000", memory=64 << 20)
+        assert await whole.exited == 137 and whole.oom_killed, "all of a container ends, not only who took the memory"
+        assert (await node.exec("c1", "tail", "/dev/zero"))[0] == 137, "a further process counts for its container"
+        assert await other.exited == 137 and other.oom_killed
 
     before = set(os.listdir(limits))
     on_node(test)
