@@ -60,6 +60,10 @@ def _speak(context: click.Context, option: click.Parameter, lang: str | None) ->
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "cluster": {"help": "A context of the kubeconfig, or 'sandbox' (the default)."},
+    "from": {
+        "type": click.Path(exists=True),
+        "help": "Ask a file of 'jfsnb collect', or a folder of kubectl's output, in place of a cluster.",
+    },
     "kubeconfig": {"type": click.Path(exists=True, dir_okay=False), "help": "Default: $KUBECONFIG or ~/.kube/config."},
     "driver-namespace": {"help": "Where the CSI driver runs; found when not given."},
     "namespace": {"help": "Where the smoke Pods go."},
@@ -96,8 +100,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 _SHORT = {"output": "-o", "namespace": "-n"}
 _CLUSTER = ("cluster", "kubeconfig", "driver-namespace")
+_PLACE = ("from", *_CLUSTER)
 _COMPARISON = tuple(name.replace("_", "-") for name in COMPARISON)
-_EVERYTHING = tuple(name for name in _OPTIONS if name not in ("outputs", "output", "strict", "lang", *_COMPARISON))
+_ELSEWHERE = ("from", "outputs", "output", "strict", "lang")
+_EVERYTHING = tuple(name for name in _OPTIONS if name not in (*_ELSEWHERE, *_COMPARISON))
 _EVERYONE = click.option(
     "--all", "--deep", "everyone", is_flag=True, help="Ask every Mount Pod for its client, however many there are."
 )
@@ -389,7 +395,7 @@ def images_rm(tag: str) -> None:
 
 
 @main.command()
-@_options(*_CLUSTER, "output", "strict", "lang")
+@_options(*_PLACE, "output", "strict", "lang")
 @click.option("--node", default="", help="Only those on this node.")
 @_EVERYONE
 @_told
@@ -405,7 +411,7 @@ def mounts(output: str, node: str, everyone: bool, strict: bool, **options: Any)
 
 @main.command()
 @click.argument("target", metavar="POD|PVC")
-@_options(*_CLUSTER, "namespace", "image", "output", "strict", "lang")
+@_options(*_PLACE, "namespace", "image", "output", "strict", "lang")
 @_told
 def verify(target: str, output: str, strict: bool, **options: Any) -> Any:
     """Which client serves POD (or every user of PVC), and is it the one that is asked for?
@@ -420,7 +426,7 @@ def verify(target: str, output: str, strict: bool, **options: Any) -> Any:
 
 @main.command()
 @click.argument("pvc", metavar="PVC")
-@_options(*_CLUSTER, "namespace", "output", "lang")
+@_options(*_PLACE, "namespace", "output", "lang")
 @click.option("--node", default="", help="On this node; else on every node that can mount it.")
 @_told
 def explain(pvc: str, output: str, node: str, **options: Any) -> Any:
@@ -431,7 +437,7 @@ def explain(pvc: str, output: str, node: str, **options: Any) -> Any:
 
 
 @main.command()
-@_options(*_CLUSTER, "output", "strict", "lang")
+@_options(*_PLACE, "output", "strict", "lang")
 @_EVERYONE
 @_told
 def doctor(output: str, strict: bool, everyone: bool, **options: Any) -> Any:
@@ -445,7 +451,35 @@ def doctor(output: str, strict: bool, everyone: bool, **options: Any) -> Any:
 
 
 @main.command()
-@_options(*_CLUSTER, "namespace", "image", "scope", "pvc", "run-id", "outputs")
+@_options(*_CLUSTER, "lang")
+@click.option("-o", "--output", "file", metavar="FILE", help="[default: jfsnb-CONTEXT-TIME.zip]")
+@click.option("--dry-run", is_flag=True, help="Only say what would be read.")
+@_EVERYONE
+@_told
+def collect(file: str | None, dry_run: bool, everyone: bool, **options: Any) -> Any:
+    """Read what the questions need of a cluster into one file, to ask it elsewhere, at another time, with --from.
+
+    Reads only; secrets are left out. Exit codes: 0, or 3 when something could not be read (the file says what).
+    """
+    from jfsnb.commands.collect import collect as collect_it
+
+    return collect_it(_given(options), Path(file) if file else None, dry_run, everyone)
+
+
+@main.command()
+@click.argument("before", metavar="FILE", type=click.Path(exists=True))
+@click.argument("after", metavar="FILE", type=click.Path(exists=True))
+@_options("output", "lang")
+@_told
+def diff(before: str, after: str, output: str) -> Any:
+    """What changed between two collections: Mount Pods, clients, configuration, findings."""
+    from jfsnb.commands.collect import diff as compare
+
+    return compare(Path(before), Path(after), output)
+
+
+@main.command()
+@_options(*_PLACE, "namespace", "image", "scope", "pvc", "run-id", "outputs")
 @click.option("--yes", is_flag=True, help="Apply it; without this only the plan is shown.")
 @_told
 def patch(yes: bool, outputs: str | None, **options: Any) -> Any:
@@ -480,4 +514,10 @@ def report(run_id: str | None, outputs: str | None) -> None:
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+    """The options that were given; a file takes the place of the cluster."""
+    found = {name: value for name, value in options.items() if value is not None}
+    if file := found.pop("from", None):
+        from jfsnb.settings import FILE
+
+        found["cluster"] = FILE + file
+    return found

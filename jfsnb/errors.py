@@ -6,6 +6,7 @@ JfsnbError (exit 3)
 ├── PermissionMissing (3)     the API said 403, or the preflight found that it would
 ├── NotInCluster (3)          CSI driver, ConfigMap, PVC or Pod that is needed is not there
 ├── ConfigInvalid (3)         config.yaml cannot be used as it is
+├── BundleInvalid (3)         a file or folder that was collected is damaged, or is none
 ├── ConflictError (3)         somebody else changed the object in between
 ├── WaitTimeout (3)           a deadline passed; says what was waited for and what was seen last
 ├── SandboxError (3)          the sandbox could not start, or a part of it died
@@ -52,6 +53,10 @@ class NotInCluster(JfsnbError):
 
 class ConfigInvalid(JfsnbError):
     """The driver's config.yaml cannot be used as it is."""
+
+
+class BundleInvalid(JfsnbError):
+    """A file or folder with what was read of a cluster cannot be used."""
 
 
 class ConflictError(JfsnbError):

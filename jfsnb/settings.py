@@ -16,6 +16,7 @@ from jfsnb.driver.images import ImageReference
 from jfsnb.errors import UsageError
 
 SANDBOX = "sandbox"
+FILE = "file:"
 SCOPES = ("canary", "global")
 PROFILES = ("fast", "article")
 SUITES = ("quick", "full")
@@ -41,7 +42,7 @@ class Settings:
     """All parameters of a run, with their defaults.
 
     Args:
-        cluster: ``sandbox``, or a context of the kubeconfig.
+        cluster: ``sandbox``, a context of the kubeconfig, or ``file:`` and the path of what was collected of one.
         kubeconfig: path; empty for $KUBECONFIG or ~/.kube/config.
         driver_namespace: where the JuiceFS CSI driver runs; empty: found by its DaemonSet.
         namespace: where the smoke Pods go.
@@ -127,6 +128,11 @@ class Settings:
     def is_sandbox(self) -> bool:
         """Whether the sandbox was asked for (a kubeconfig context that leads to one counts as a real cluster here)."""
         return self.cluster == SANDBOX
+
+    @property
+    def file(self) -> Path | None:
+        """What was collected of a cluster and is to be asked in its place; None for a cluster."""
+        return Path(self.cluster.removeprefix(FILE)) if self.cluster.startswith(FILE) else None
 
     @property
     def folder(self) -> Path:

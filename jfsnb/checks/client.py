@@ -56,6 +56,8 @@ BUILT = register(
 
 #: Where a version was read, best evidence first. Only ``on disk`` says nothing about what runs.
 CONFIG_FILE, SESSIONS, EXECUTABLE, ON_DISK = ".config", "session", "executable", "on disk"
+#: What a client wrote when it was started: for files, where nobody can be asked.
+LOG = "log"
 
 
 def spec_image(mount_pod: MountPod | Unreadable, image: str) -> CheckResult:

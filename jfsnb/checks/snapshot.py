@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from jfsnb.checks.client import CONFIG_FILE, EXECUTABLE, SESSIONS
+from jfsnb.checks.client import CONFIG_FILE, EXECUTABLE, LOG, SESSIONS
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.configured import FILE_ONLY as ONLY_FILE
 from jfsnb.checks.configured import FORCE, OLD, NodeConfig, loaded_now
@@ -63,7 +63,9 @@ class Snapshot:
 
     Args:
         now: when it was taken, UTC.
-        source: where: a kubeconfig context, or a file. tier: of a sandbox; empty for a real cluster.
+        source: the kubeconfig's context. tier: of a sandbox; empty for a real cluster. version: of Kubernetes.
+        account: who read it. clock_offset: seconds that the cluster's clock was ahead of the reader's.
+        file: that it was read from; empty for a live cluster.
         mount_pods: Pod objects of the driver's namespace with the Mount Pods' label.
         app_pods: Pods that use JuiceFS, slim: some questions need no more than their metadata.
         pvs: the driver's. pvcs: all, as they are few. storage_classes, nodes, csi_nodes, events: API objects.
@@ -82,6 +84,10 @@ class Snapshot:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     source: str = ""
     tier: str = ""
+    version: str = ""
+    account: str = ""
+    clock_offset: float | None = None
+    file: str = ""
     mount_pods: Part[Sequence[Obj]] = Part()
     app_pods: Part[Sequence[Obj]] = Part()
     pvs: Part[Sequence[Obj]] = Part()
@@ -106,6 +112,11 @@ class Snapshot:
     clients: EachPart[Mapping[str, str | Unreadable]] = EachPart()
     next_hashes: EachPart[Mapping[str, str]] = EachPart()
 
+    @property
+    def context(self) -> str:
+        """How to name it as a place that was asked."""
+        return f"file:{self.file}" if self.file else self.source
+
     def part(self, name: str) -> Any:
         """A part by its name: the value, or the Unreadable itself."""
         return self.__dict__[name]
@@ -129,11 +140,10 @@ class Snapshot:
     @cached_property
     def deployment(self) -> Deployment:
         """As the DaemonSet says or, where that cannot be read, one of its Pods."""
-        told, pod = self.part("daemon_set"), next(iter(self.csi_pods), {})
+        told = self.part("daemon_set")
         if not told or isinstance(told, Unreadable):
-            told = pod
-        found = Deployment.from_object(told)
-        return replace(found, namespace=pod["metadata"]["namespace"]) if pod else found
+            told = next(iter(self.csi_pods), {})
+        return replace(Deployment.from_object(told), namespace=told.get("metadata", {}).get("namespace", ""))
 
     @property
     def config_text(self) -> str | None:
@@ -291,7 +301,7 @@ class Snapshot:
 
 
 #: Names of everything in a snapshot that can be Unreadable.
-PARTS = tuple(f.name for f in fields(Snapshot) if f.name not in ("now", "source", "tier"))
+PARTS = tuple(f.name for f in fields(Snapshot) if isinstance(Snapshot.__dict__.get(f.name), Part))
 
 
 #: What stands for each of them where somebody goes on without.
@@ -300,7 +310,7 @@ NOTHING: dict[str, Any] = {name: Each() if isinstance(vars(Snapshot)[name], Each
 
 def best(versions: Mapping[str, str | Unreadable]) -> tuple[str, str | Unreadable]:
     """(source, version) of the best evidence for what runs in a Mount Pod."""
-    for source in (CONFIG_FILE, SESSIONS, EXECUTABLE):
+    for source in (CONFIG_FILE, SESSIONS, EXECUTABLE, LOG):
         if isinstance(versions.get(source), str):
             return source, versions[source]
     return EXECUTABLE, versions.get(EXECUTABLE, Unreadable("nothing was read"))

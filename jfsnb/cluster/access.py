@@ -27,3 +27,14 @@ def permitted(
     except JfsnbError:
         return None
     return bool((answer.get("status") or {}).get("allowed"))
+
+
+def account(cluster: Cluster) -> str:
+    """Whom the cluster takes these credentials for, by SelfSubjectReview; empty when it cannot tell."""
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    try:
+        answer = cluster.transport.call("POST", path, None, body, what="the question who asks")
+    except JfsnbError:
+        return ""
+    return str(((answer.get("status") or {}).get("userInfo") or {}).get("username", ""))

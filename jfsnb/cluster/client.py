@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from jfsnb.cluster.exec import Executed, execute
@@ -57,6 +58,12 @@ class Cluster:
             JfsnbError: it cannot be read.
         """
         return str(self.get("namespaces", name=KUBE_SYSTEM)["metadata"]["uid"])
+
+    def clock_offset(self) -> float | None:
+        """Seconds that the API server's clock is ahead of this machine's, to about a second; None: it does not tell."""
+        asked = datetime.now(UTC)
+        there = self.transport.server_time()
+        return None if there is None else round((there - asked).total_seconds())
 
     def get(self, plural: str, namespace: str = "", name: str = "") -> Obj:
         """One object. Raises NotInCluster where there is none."""
@@ -228,10 +235,18 @@ class Cluster:
         return last[-1].partition(" ")[0] if last else ""
 
     def log(
-        self, namespace: str, pod: str, container: str = "", *, tail: int | None = None, timestamps: bool = False
+        self,
+        namespace: str,
+        pod: str,
+        container: str = "",
+        *,
+        tail: int | None = None,
+        timestamps: bool = False,
+        previous: bool = False,
     ) -> tuple[str, ...]:
-        """Lines that a container has written so far."""
+        """Lines that a container has written so far; ``previous``: the one before it was restarted."""
         query = {"container": container, "tailLines": tail, "timestamps": "true" if timestamps else None}
+        query |= {"previous": "true"} if previous else {}
         what = f"the log of {title_of('pods', namespace, pod)}"
         response = self.transport.open(path_of("pods", namespace, pod, "log"), query, read_seconds=30, what=what)
         try:

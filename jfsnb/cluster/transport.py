@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -82,6 +84,14 @@ class Transport:
         if response.status >= 400:
             raise error_of(response.status, response.data, method, what or path)
         return orjson.loads(response.data) if response.data else {}
+
+    def server_time(self) -> datetime | None:
+        """What the API server's clock says, in whole seconds; None when no answer has a date."""
+        response = self._send("GET", "/version", None, None, "", "application/json", CALL_SECONDS, stream=False)
+        try:
+            return parsedate_to_datetime(response.headers.get("date", ""))
+        except ValueError:
+            return None
 
     def open(self, path: str, query: Query, *, read_seconds: float, what: str) -> urllib3.BaseHTTPResponse:
         """A GET whose body is read as it comes. The caller closes it. Raises as ``call`` does."""

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jfsnb.commands.answers import exit_code, print_checks, say, text_table
 from jfsnb.commands.run import connected
+from jfsnb.commands.source import source
 from jfsnb.errors import UsageError
 from jfsnb.queries.model import Table
 from jfsnb.settings import Settings
+
+if TYPE_CHECKING:
+    from jfsnb.run.results import PatchPlan
 
 #: Lines of a preview.
 SHOWN = 40
 
 
 def patch(options: Mapping[str, Any], apply: bool) -> int:
-    """Print the plan; apply it only when asked to."""
+    """Print the plan; apply it only when asked to, and only in a cluster."""
     from jfsnb.run import patch as steps
     from jfsnb.run.state import open_run
 
     settings = Settings.from_mapping(options)
     if not settings.is_sandbox and not settings.image:
         raise UsageError("no image was given", "name it: --image")
+    if settings.file is not None:
+        if apply:
+            raise UsageError(f"{settings.cluster} cannot be changed", "name a cluster: --cluster, or leave --yes out")
+        _say_plan(steps.plan_of(source(settings), settings), settings.pvc)
+        return 0
     run = open_run(settings, connected(settings))
-    plan = steps.plan(run)
-    say(f"ConfigMap {plan.config_map}, scope {plan.scope}, claim {settings.pvc}")
-    say(f"now:  {plan.current_image} ({plan.current_why})\nthen: {plan.future_image} ({plan.future_why})")
-    say(plan.diff if plan.changed else "nothing to change: it says so already")
-    _say_reach(plan.affected, plan.affected_pods)
-    for warning in plan.warnings:
-        say(f"note: {warning}")
+    _say_plan(steps.plan(run), settings.pvc)
     if not apply:
         say("nothing was changed; apply it with --yes")
         return 0
@@ -42,6 +45,15 @@ def patch(options: Mapping[str, Any], apply: bool) -> int:
     print_checks(in_force.checks)
     say(f"undo it: jfsnb rollback {run.id}")
     return exit_code(in_force.verdict)
+
+
+def _say_plan(plan: PatchPlan, claim: str) -> None:
+    say(f"ConfigMap {plan.config_map}, scope {plan.scope}, claim {claim}")
+    say(f"now:  {plan.current_image} ({plan.current_why})\nthen: {plan.future_image} ({plan.future_why})")
+    say(plan.diff if plan.changed else "nothing to change: it says so already")
+    _say_reach(plan.affected, plan.affected_pods)
+    for warning in plan.warnings:
+        say(f"note: {warning}")
 
 
 def _say_reach(claims: Table, pods: Table) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.commands.answers import CELL, JSON, WIDE, exit_code, print_checks, print_json, say, text_table
-from jfsnb.commands.run import connected
+from jfsnb.commands.source import source
 from jfsnb.settings import Settings
 
 MOUNT_COLUMNS = ("node", "claim", "image", "client", "desired_image", "next_mount", "references", "age_seconds")
@@ -20,7 +20,7 @@ def mounts(options: Mapping[str, Any], form: str, node: str = "", everyone: bool
     from jfsnb.queries import investigate
 
     settings = Settings.from_mapping(options)
-    cluster = connected(settings)
+    cluster = source(settings, quiet=form == JSON)
     found = investigate.mounts(cluster, settings.driver_namespace, node, everyone)
     if form == JSON:
         print_json("mounts", cluster, found)
@@ -42,7 +42,7 @@ def verify(target: str, options: Mapping[str, Any], form: str, strict: bool) -> 
 
     settings = Settings.from_mapping(options)
     namespace, name = split(target, settings.namespace)
-    cluster = connected(settings)
+    cluster = source(settings, quiet=form == JSON)
     found = investigate.verify(cluster, namespace, name, settings.image, settings.driver_namespace)
     nobody = not found.rows and found.verdict is Verdict.PASS
     if form == JSON:
@@ -63,7 +63,7 @@ def explain(claim: str, options: Mapping[str, Any], form: str, node: str = "") -
 
     settings = Settings.from_mapping(options)
     namespace, name = split(claim, settings.namespace)
-    cluster = connected(settings)
+    cluster = source(settings, quiet=form == JSON)
     found = investigate.explain(cluster, namespace, name.removeprefix("pvc/"), node, settings.driver_namespace)
     if form == JSON:
         print_json("explain", cluster, found)
@@ -85,7 +85,7 @@ def doctor(options: Mapping[str, Any], form: str, strict: bool = False, everyone
     from jfsnb.queries import investigate
 
     settings = Settings.from_mapping(options)
-    cluster = connected(settings)
+    cluster = source(settings, quiet=form == JSON)
     found = investigate.doctor(cluster, settings.driver_namespace, everyone)
     if form == JSON:
         print_json("doctor", cluster, found)

@@ -293,8 +293,10 @@ def connected(settings: Settings, sandbox: str = "") -> Any:
         ConnectionFailed: it does not answer, or there is no such sandbox.
     """
     from jfsnb.cluster.connect import connect
-    from jfsnb.errors import ConnectionFailed
+    from jfsnb.errors import ConnectionFailed, UsageError
 
+    if settings.file is not None:
+        raise UsageError(f"{settings.cluster} can only be asked", "name a cluster to work in: --cluster")
     if not settings.is_sandbox:
         return connect(settings)
     from jfsnb.sandbox import lifecycle

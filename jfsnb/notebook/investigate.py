@@ -16,10 +16,10 @@ from jfsnb.views.frames import frame
 
 @dataclass(frozen=True)
 class AtHand:
-    """A cluster to ask.
+    """A cluster to ask, or what was read of one.
 
     Args:
-        cluster: the connection.
+        cluster: the connection, or the snapshot.
         settings: how it was reached, and which namespace is meant when none is given.
     """
 
@@ -27,9 +27,11 @@ class AtHand:
     settings: Settings
 
     def _repr_html_(self) -> str:
-        return html.facts(
-            [("cluster", self.cluster.context), ("server", self.cluster.server), ("version", self.cluster.version)]
-        )
+        at = self.cluster
+        if self.settings.file is None:
+            return html.facts([("cluster", at.context), ("server", at.server), ("version", at.version)])
+        told = [("file", at.file), ("cluster", at.source), ("as it was at", f"{at.now:%Y-%m-%d %H:%M:%S} UTC")]
+        return html.facts([*told, ("version", at.version), ("read by", at.account)])
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,14 @@ def connect(namespace: Mapping[str, Any]) -> AtHand:
     """Connect to the cluster that the notebook's parameters name.
 
     Raises:
-        UsageError, ConnectionFailed: see `jfsnb.start`.
+        UsageError, ConnectionFailed: see `jfsnb.start`. BundleInvalid: the file is damaged.
     """
     session.prepare_shell()
     settings = session.settings_of(namespace)
+    if settings.file is not None:
+        from jfsnb.bundle.read import read
+
+        return AtHand(read(settings.file), settings)
     return AtHand(session.connect(settings), settings)
 
 

@@ -125,6 +125,10 @@ def connect(settings: Settings) -> Any:
     """The cluster that the settings name; a sandbox is started (and goes with this process) where there is none."""
     from jfsnb.cluster.connect import connect as connect_to
 
+    if settings.file is not None:
+        raise UsageError(
+            f"{settings.cluster} can only be asked", "that is what notebook 06 does; here a cluster is needed"
+        )
     if not settings.is_sandbox:
         return connect_to(settings)
     from jfsnb.sandbox import lifecycle

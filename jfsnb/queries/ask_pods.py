@@ -5,6 +5,7 @@ A Pod is asked only where a kubelet answers for it, and of many Mount Pods only 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -20,13 +21,14 @@ from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.settings.next_mount import NextMount, next_hash
 from jfsnb.errors import JfsnbError, NotInCluster
 from jfsnb.queries import clients
+from jfsnb.queries.clients import ASKED_FOR_CLIENTS, not_asked
 
 Obj = dict[str, Any]
 T = TypeVar("T")
 THREADS = 8
+#: In place of a hash that is not the Mount Pod's.
+ANOTHER = "another"
 CSI_LOG_LINES, MOUNT_LOG_LINES = 400, 100
-#: More Mount Pods than this are not asked which client runs in them, unless that is wished.
-ASKED_FOR_CLIENTS = 30
 #: The kubelet swaps this link when it brings a change, so that its own time is the change's.
 _ASK_FILE = 'stat -c %Y "$(dirname "$0")/..data" 2>/dev/null || echo 0; cat "$0"'
 
@@ -106,18 +108,18 @@ def with_clients(cluster: Cluster, found: Snapshot, pods: Iterable[MountPod], ev
         return found.but(clients=Unreadable(f"nodes: {found.part('nodes').why}"))
     ready = {name for name, node in found.node_by_name.items() if is_ready(node)}
     able = [p for p in pods if p.ready and p.node in ready and p.annotations.get(names.RECORDED) != "true"]
-    able.sort(key=lambda p: (p.created is not None, p.created and p.created.timestamp(), p.name), reverse=True)
-    asked = able if everyone else able[:ASKED_FOR_CLIENTS]
+    asked = able if everyone else newest(able)
     by_name = {p.name: p for p in asked}
     objs = [{"metadata": {"namespace": p.namespace, "name": p.name}} for p in asked]
     told: dict[str, Any] = _each(objs, lambda _, name: clients.in_mount_pod(cluster, by_name[name]))
-    told |= dict.fromkeys((p.name for p in able[len(asked) :]), not_asked(ASKED_FOR_CLIENTS))
+    told |= dict.fromkeys((p.name for p in able if p.name not in by_name), not_asked(ASKED_FOR_CLIENTS))
     return found.but(clients=told)
 
 
-def not_asked(limit: int) -> Unreadable:
-    """Of many Pods only some are asked."""
-    return Unreadable(f"not asked: there are more than {limit} (--all asks everyone)")
+def newest(pods: Iterable[MountPod]) -> list[MountPod]:
+    """Of many the newest."""
+    ordered = sorted(pods, key=lambda p: (p.created.timestamp() if p.created else 0.0, p.name), reverse=True)
+    return ordered[:ASKED_FOR_CLIENTS]
 
 
 def secret_keys(cluster: Cluster, pvs: Iterable[Obj]) -> dict[str, tuple[str, ...] | Unreadable | None]:
@@ -134,21 +136,24 @@ def secret_keys(cluster: Cluster, pvs: Iterable[Obj]) -> dict[str, tuple[str, ..
         return {"/".join(place): one for place, one in zip(places, found, strict=True)}
 
 
-def with_hashes(cluster: Cluster, found: Snapshot, pods: Iterable[MountPod], pv_name: str = "") -> Snapshot:
-    """Whether these Mount Pods fit the next mount, by the driver's own hash, where its Secret may be read.
-
-    Args:
-        pv_name: of this volume; empty: of each that they serve.
-    """
-    told: dict[str, dict[str, str] | Unreadable] = {}
-    for pod in pods:
-        volumes = [pv_name] if pv_name else sorted({r.pv_name for r in pod.references})
-        hashes = {pv: attempt(lambda pod=pod, pv=pv: _hash(cluster, found, pod, pv)) for pv in volumes}  # type: ignore[misc]
-        told[pod.name] = {pv: one for pv, one in hashes.items() if isinstance(one, str)}
-    return found.but(next_hashes=told)
+def with_hashes(cluster: Cluster, found: Snapshot, pods: Iterable[MountPod]) -> Snapshot:
+    """Whether these Mount Pods fit the next mount of their volumes, by the driver's own hash, where its Secret may be
+    read."""
+    by_handle: dict[str, set[str]] = defaultdict(set)
+    for pv in found.pvs:
+        by_handle[(pv["spec"].get("csi") or {}).get("volumeHandle", "")].add(pv["metadata"]["name"])
+    asked = [(p, pv) for p in pods for pv in sorted({r.pv_name for r in p.references} | by_handle[p.unique_id])]
+    with ThreadPoolExecutor(THREADS) as pool:
+        made = pool.map(lambda pair: attempt(lambda: _hash(cluster, found, *pair)), asked)
+        told: dict[str, dict[str, str]] = defaultdict(dict)
+        for (pod, pv_name), one in zip(asked, made, strict=True):
+            if isinstance(one, str):
+                told[pod.name][pv_name] = one
+    return found.but(next_hashes=dict(told))
 
 
 def _hash(cluster: Cluster, found: Snapshot, pod: MountPod, pv_name: str) -> str | None:
+    """The Mount Pod's own hash where it fits; of another it is only said that it is another."""
     csi_pod, pv = found.csi_pod_by_node.get(pod.node), found.pv_by_name.get(pv_name)
     decision = found.desired(pv_name, pod.node, pod.command.is_ce, as_loaded=True)
     if csi_pod is None or pv is None or isinstance(decision, Unreadable) or not pod.settings_hash:
@@ -165,4 +170,5 @@ def _hash(cluster: Cluster, found: Snapshot, pod: MountPod, pv_name: str) -> str
         fs_uuid=pod.annotations.get(names.FS_UUID, ""),
     )
     secret = names.secret_name(pod.unique_id)
-    return cluster.from_secret(found.deployment.namespace, secret, "jfsSettings", lambda kept: next_hash(kept, mount))
+    made = cluster.from_secret(found.deployment.namespace, secret, "jfsSettings", lambda kept: next_hash(kept, mount))
+    return made if made in (None, pod.settings_hash) else ANOTHER

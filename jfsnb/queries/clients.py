@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jfsnb.checks.client import CONFIG_FILE, EXECUTABLE, ON_DISK, SESSIONS
+from jfsnb.checks.client import CONFIG_FILE, EXECUTABLE, LOG, ON_DISK, SESSIONS
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.snapshot import best
 from jfsnb.cluster.client import Cluster
@@ -15,7 +15,20 @@ from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.names import MOUNT_CONTAINER
 from jfsnb.errors import JfsnbError
 
-__all__ = ["SOURCE_WORDS", "best", "in_app_pod", "in_mount_pod", "read_answer", "running_sha256", "same", "shown"]
+__all__ = [
+    "ASKED_FOR_CLIENTS",
+    "SOURCE_WORDS",
+    "best",
+    "in_app_pod",
+    "in_mount_pod",
+    "not_asked",
+    "read_answer",
+    "running_sha256",
+    "same",
+    "shown",
+]
+#: More Mount Pods than this are not asked which client runs in them, unless that is wished.
+ASKED_FOR_CLIENTS = 30
 #: Sections of one exec, so that a Mount Pod is asked once. The status of the file system is only read for its sessions:
 #: the rest of it may hold credentials.
 ASK = """
@@ -39,6 +52,7 @@ SOURCE_WORDS = {
     CONFIG_FILE: "Version in the .config that the running client serves",
     SESSIONS: "its session in the file system's own list",
     EXECUTABLE: "the executable of the running process",
+    LOG: "what it wrote into its log when it was last started",
     ON_DISK: "what is on disk (says nothing about what runs)",
 }
 #: The hash of what runs: read through /proc, so that nothing on disk can stand in for it.
@@ -149,3 +163,8 @@ def shown(text: str | Unreadable) -> str:
         return f"not known: {text.why}"
     version = ClientVersion.parse(text)
     return str(version) if version else text
+
+
+def not_asked(limit: int) -> Unreadable:
+    """Of many Pods only some are asked."""
+    return Unreadable(f"not asked: there are more than {limit} (--all asks everyone)")

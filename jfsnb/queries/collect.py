@@ -12,13 +12,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jfsnb.checks.codes import Unreadable
-from jfsnb.checks.preflight import is_ready
-from jfsnb.checks.snapshot import Snapshot, claim_key
+from jfsnb.checks.parts import NotRead
+from jfsnb.checks.snapshot import Snapshot
+from jfsnb.cluster.access import account
 from jfsnb.cluster.client import Cluster
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod, claims_of
 from jfsnb.queries import ask_pods, driver_facts
 from jfsnb.queries.driver_facts import Driver
+from jfsnb.queries.slim import (
+    is_juicefs,
+    juicefs_claims,
+    of_driver,
+    runs_controller,
+    slim,
+    slim_mount_pod,
+    uses_juicefs,
+)
 
 Obj = dict[str, Any]
 THREADS = 8
@@ -71,7 +81,7 @@ def for_explain(cluster: Cluster, namespace: str, claim: str, driver_namespace: 
     found = found.but(secrets=ask_pods.secret_keys(cluster, [pv]))
     handle = pv["spec"]["csi"].get("volumeHandle", "")
     mine = [p for p in found.parsed if p.unique_id == handle or any(r.pv_name == pv_name for r in p.references)]
-    return ask_pods.with_hashes(cluster, found, mine, pv_name)
+    return ask_pods.with_hashes(cluster, found, mine)
 
 
 def for_reach(cluster: Cluster, driver: Driver) -> Snapshot:
@@ -84,6 +94,20 @@ def for_doctor(cluster: Cluster, driver_namespace: str = "", everyone: bool = Fa
     found = _lists(cluster, driver_namespace, _OF_DOCTOR, _users)
     found = found.but(mount_logs=ask_pods.mount_logs(cluster, found))
     return ask_pods.with_clients(cluster, found, found.parsed, everyone)
+
+
+def for_file(cluster: Cluster, driver_namespace: str = "", everyone: bool = False) -> Snapshot:
+    """Everything that any question looks at. Raises as ``for_mounts``."""
+    found = _lists(cluster, driver_namespace, _OF_DOCTOR, _all_users)
+    found = found.but(mount_logs=ask_pods.mount_logs(cluster, found), account=account(cluster))
+    found = found.but(version=cluster.version, clock_offset=cluster.clock_offset())
+    if not isinstance(found.part("pvs"), Unreadable):
+        found = found.but(secrets=ask_pods.secret_keys(cluster, found.pvs))
+    try:
+        found = ask_pods.with_clients(cluster, found, found.parsed, everyone)
+        return ask_pods.with_hashes(cluster, found, found.parsed if everyone else ask_pods.newest(found.parsed))
+    except NotRead as error:
+        return found.but(next_hashes=error.unreadable)
 
 
 AppPods = Callable[[Cluster, Mapping[str, Any]], list[Obj]]
@@ -106,14 +130,18 @@ def _lists(
     driver = driver or driver_facts.find_driver(cluster, driver_namespace)
     reads: dict[str, Callable[[], Any]] = {
         "nodes": lambda: cluster.list("nodes"),
-        "mount_pods": lambda: cluster.list("pods", driver.namespace, labels=names.MOUNT_POD_SELECTOR),
+        "mount_pods": lambda: [
+            slim_mount_pod(p)
+            for page in cluster.pages("pods", driver.namespace, labels=names.MOUNT_POD_SELECTOR)
+            for p in page
+        ],
         "pvs": lambda: [v for page in cluster.pages("persistentvolumes") for v in page if is_juicefs(v)],
         "pvcs": lambda: cluster.list("persistentvolumeclaims"),
         "storage_classes": lambda: cluster.list("storageclasses"),
         "csi_nodes": lambda: cluster.list("csinodes"),
         "controller_pods": lambda: cluster.list("pods", driver.namespace, labels=names.CSI_CONTROLLER_SELECTOR),
         "controllers": lambda: _controllers(cluster, driver.namespace),
-        "jobs": lambda: [j for j in cluster.list("jobs", driver.namespace) if _is_drivers(j)],
+        "jobs": lambda: [j for j in cluster.list("jobs", driver.namespace) if of_driver(j)],
         "job_pods": lambda: cluster.list("pods", driver.namespace, labels=names.JOB_NAME),
         "csi_driver": lambda: cluster.find("csidrivers", name=names.DRIVER),
         "events": lambda: [
@@ -121,6 +149,7 @@ def _lists(
             *cluster.list("events", driver.namespace, fields="reason=Upgrade"),
         ],
     }
+    unread = dict.fromkeys((*reads, "app_pods", "csi_files", "csi_logs", "csi_file_times"), _NOT_NEEDED)
     base = Snapshot(
         now=datetime.now(UTC),
         source=cluster.context,
@@ -128,8 +157,7 @@ def _lists(
         csi_pods=driver.node_pods,
         daemon_set=_daemon_set(cluster, driver),
         config_map=driver.config_map,
-        **dict.fromkeys((*reads, "app_pods", "csi_files", "csi_logs", "csi_file_times"), _NOT_NEEDED),
-    )
+    ).but(**unread)
     with ThreadPoolExecutor(THREADS) as pool:
         running = {name: pool.submit(ask_pods.attempt, read) for name, read in reads.items() if name in parts}
         early = pool.submit(ask_pods.attempt, lambda: _metadata(cluster, {})) if app_pods is _metadata else None
@@ -142,11 +170,6 @@ def _lists(
         elif app_pods is not None:
             found["app_pods"] = ask_pods.attempt(lambda: app_pods(cluster, found))
     return base.but(**found)
-
-
-def is_juicefs(pv: Mapping[str, Any]) -> bool:
-    """Whether a PV is the driver's."""
-    return ((pv.get("spec") or {}).get("csi") or {}).get("driver") == names.DRIVER
 
 
 def _daemon_set(cluster: Cluster, driver: Driver) -> Obj | Unreadable | None:
@@ -184,40 +207,24 @@ def _waiting(cluster: Cluster, found: Mapping[str, Any], known: Collection[str])
     """Pods that are pending with a claim on JuiceFS, whatever they wait for."""
     if any(isinstance(found[name], Unreadable) for name in ("pvs", "pvcs", "storage_classes")):
         return []
-    ours = _juicefs_claims(found)
+    ours = juicefs_claims(found["pvs"], found["pvcs"], found["storage_classes"])
     pending = (p for p in cluster.list("pods", fields="status.phase=Pending") if p["metadata"]["uid"] not in known)
     return [slim(p) for p in pending if ours & {(p["metadata"]["namespace"], claim) for _, claim in claims_of(p)}]
 
 
-def _juicefs_claims(found: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Claims that are bound to a JuiceFS volume, or that ask for one."""
-    volumes = {v["metadata"]["name"] for v in found["pvs"]}
-    classes = {c["metadata"]["name"] for c in found["storage_classes"] if c.get("provisioner") == names.DRIVER}
-    specs = ((c["metadata"], c.get("spec") or {}) for c in found["pvcs"])
-    claims = {
-        (meta["namespace"], meta["name"])
-        for meta, spec in specs
-        if spec.get("volumeName") in volumes or spec.get("storageClassName") in classes
-    }
-    return claims | {claim_key(v) for v in found["pvs"]}
-
-
-def _is_drivers(job: Obj) -> bool:
-    """Jobs of the driver: by its label or, where it sets none, by the names that it gives."""
-    meta = job["metadata"]
-    named = str(meta["name"]).startswith(("juicefs-", "jfs-"))
-    return named or (meta.get("labels") or {}).get(names.APP_NAME) == names.JOB_APP
-
-
 def _controllers(cluster: Cluster, namespace: str) -> list[Obj]:
     """The StatefulSet or Deployment of the CSI controller, with its kind, which lists leave out."""
-    found = []
-    for plural, kind in (("statefulsets", "StatefulSet"), ("deployments", "Deployment")):
-        for workload in cluster.list(plural, namespace):
-            selected = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-            if selected.get("app") == names.CSI_CONTROLLER_SELECTOR.partition("=")[2]:
-                found.append({"kind": kind, **workload})
-    return found
+    kinds = (("statefulsets", "StatefulSet"), ("deployments", "Deployment"))
+    found = ({"kind": kind, **one} for plural, kind in kinds for one in cluster.list(plural, namespace))
+    return [one for one in found if runs_controller(one)]
+
+
+def _all_users(cluster: Cluster, found: Mapping[str, Any]) -> list[Obj]:
+    """Pods that use JuiceFS, also those that nobody was asked to mount anything for yet."""
+    if any(isinstance(found[name], Unreadable) for name in ("pvs", "pvcs", "storage_classes")):
+        return _users(cluster, found)
+    ours = juicefs_claims(found["pvs"], found["pvcs"], found["storage_classes"])
+    return [slim(p) for page in cluster.pages("pods") for p in page if uses_juicefs(p, ours)]
 
 
 def _unlabelled(cluster: Cluster, found: Mapping[str, Any], known: Collection[str]) -> list[Obj]:
@@ -240,40 +247,6 @@ def _not_mounted(events: Iterable[Obj], pvs: Iterable[Obj]) -> list[Obj]:
     volumes = {v["metadata"]["name"] for v in pvs}
     failed = [e for e in events if e.get("reason") == "FailedMount"]
     return [e["involvedObject"] for e in failed if volumes & set(_VOLUME.findall(e.get("message", "")))]
-
-
-#: Shared by all that tell no more.
-_READY = [{"type": "Ready", "status": "True"}]
-
-
-def slim(pod: Obj) -> Obj:
-    """What the questions look at of an app Pod: of these there are very many."""
-    meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
-    kept = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp", "finalizers")
-    found: Obj = {
-        "metadata": {k: meta[k] for k in kept if k in meta},
-        "spec": {"nodeName": spec.get("nodeName", ""), "volumes": list(map(_slim_volume, spec.get("volumes") or ()))},
-        "status": {"phase": status.get("phase", ""), "conditions": _ready(status)} if is_ready(pod) else dict(status),
-    }
-    for kind in ("containers", "initContainers"):  # sidecars
-        clients_inside = [c for c in spec.get(kind) or () if str(c.get("name", "")).startswith(names.MOUNT_CONTAINER)]
-        if clients_inside:
-            found["spec"][kind] = [{k: c[k] for k in ("name", "image") if k in c} for c in clients_inside]
-    if (meta.get("labels") or {}).get(names.SIDECAR_DONE) == "true":
-        found["status"] |= {k: status[k] for k in ("containerStatuses", "initContainerStatuses") if k in status}
-    return found
-
-
-def _slim_volume(volume: Obj) -> Obj:
-    """Of other volumes than claims the name will do: events name them."""
-    told = "persistentVolumeClaim" in volume or "ephemeral" in volume
-    return volume if told else {"name": volume.get("name", "")}
-
-
-def _ready(status: Obj) -> list[Obj]:
-    """That it is ready, and since when."""
-    since = next((c.get("lastTransitionTime") for c in status["conditions"] if c.get("type") == "Ready"), None)
-    return [{**_READY[0], "lastTransitionTime": since}] if since else _READY
 
 
 def _beside(pod: MountPod, serving: MountPod) -> bool:

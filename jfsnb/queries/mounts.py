@@ -16,6 +16,7 @@ from jfsnb.driver.config.merging import ImageDecision
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.settings.prediction import Prediction, predict
 from jfsnb.queries import clients
+from jfsnb.queries.clients import ASKED_FOR_CLIENTS, not_asked
 from jfsnb.queries.finding import Finding
 from jfsnb.queries.model import Row, Table
 
@@ -37,7 +38,8 @@ def mounts(known: Snapshot, node: str = "") -> Finding:
         if node not in ("", pod.node):
             continue
         judged, coming = _judged(known, obj, pod)
-        judged += client_checked(pod, known.clients.get(pod.name))
+        versions = known.clients.of(pod.name)
+        judged += client_checked(pod, None if versions in (NOT_READ, not_asked(ASKED_FOR_CLIENTS)) else versions)
         rows.append(_row(known, pod, judged, coming))
         checks += judged
     here = [one.state for one in known.loaded.values() if node in ("", one.state.node)]
@@ -70,10 +72,10 @@ def next_mount(
     if isinstance(decision, Unreadable):
         return decision
 
-    def hash_for(pod: MountPod) -> str | None:
-        return known.next_hashes.get(pod.name, {}).get(pv_name) if exactly else None
-
-    return predict(candidates, known.merged(pv_name, node), decision, hash_for)
+    hashes = known.part("next_hashes")
+    if not exactly or isinstance(hashes, Unreadable):
+        return predict(candidates, known.merged(pv_name, node), decision)
+    return predict(candidates, known.merged(pv_name, node), decision, lambda p: hashes.get(p.name, {}).get(pv_name))
 
 
 def words_of(coming: Prediction | Unreadable) -> str:
@@ -87,14 +89,16 @@ def words_of(coming: Prediction | Unreadable) -> str:
     return f"a new one ({', '.join(fields[:2])}{more})" if fields else "a new one"
 
 
-def client_checked(pod: MountPod, versions: Mapping[str, str | Unreadable] | None) -> list[CheckResult]:
+def client_checked(pod: MountPod, versions: Mapping[str, str | Unreadable] | Unreadable | None) -> list[CheckResult]:
     """What the client itself says: its tag is honest, and what runs is what a restart would bring.
 
     Args:
-        versions: by source (jfsnb.queries.clients); None when it was not asked.
+        versions: by source (jfsnb.queries.clients); None where nobody is to be asked.
     """
     if versions is None:
         return []
+    if isinstance(versions, Unreadable):
+        return [client_checks.honest_tag(pod.image, versions)]
     told = [client_checks.honest_tag(pod.image, clients.best(versions)[1])]
     agreed = client_checks.running_client(versions, None, pod.name)
     return [*told, agreed] if agreed.verdict is Verdict.FAIL else told

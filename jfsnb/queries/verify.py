@@ -61,7 +61,8 @@ def meant(known: Snapshot, namespace: str, target: str) -> tuple[list[Obj], str]
     """The app Pods that are meant, and the claim if one was named. Raises NotInCluster where there is neither."""
     kind, _, name = target.rpartition("/")
     plural = KINDS.get(kind, "")
-    beside = [p for p in known.app_pods if p["metadata"]["namespace"] == namespace]
+    there = (p for p in known.app_pods if p["metadata"]["namespace"] == namespace)
+    beside = sorted(there, key=lambda p: p["metadata"]["name"])
     if plural in ("", "pods"):
         for pod in beside:
             if pod["metadata"]["name"] == name:
@@ -117,7 +118,7 @@ def _verify_volume(
         checks.append(
             client_checks.spec_image(serving, image) if image else client_checks.desired_image(serving, desired)
         )
-        checks += client_checked(serving, None if isinstance(versions, Unreadable) else versions)
+        checks += client_checked(serving, None if recorded else versions)
         here = [o for o, p in zip(known.mount_pods, known.parsed, strict=True) if _beside(p, serving)]
         predicted = next_mount(known, volume.pv, serving.node, here, serving.command.is_ce, exactly=True)
         coming = predicted.reason if not isinstance(predicted, Unreadable) else words_of(predicted)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from jfsnb.checks.bystanders import Seen
 from jfsnb.checks.client import another_than_baseline
 from jfsnb.checks.configured import caution, decides_for_image
+from jfsnb.checks.snapshot import Snapshot
 from jfsnb.driver.config import merging as driver_config
 from jfsnb.driver.config.edit import Edit, unified_diff
 from jfsnb.driver.config.effects import Mount, edit_warnings
+from jfsnb.driver.config.merging import ImageDecision, effective_image
 from jfsnb.errors import ConflictError, NotInCluster
 from jfsnb.queries import affected, collect, driver_facts
 from jfsnb.queries.driver_facts import Driver, Volume
+from jfsnb.queries.explain import volume_of
 from jfsnb.queries.model import Timeline
 from jfsnb.redact import redact_text
 from jfsnb.run import config_map as config
@@ -24,9 +27,10 @@ from jfsnb.run.change.nudge import Nudge
 from jfsnb.run.in_force import wait_in_force
 from jfsnb.run.results import Baseline, Patched, PatchPlan
 from jfsnb.run.smoke import prepare
-from jfsnb.run.state import Run, atomic, part
+from jfsnb.run.state import Run, atomic, part, required
+from jfsnb.settings import Settings
 
-__all__ = ["apply", "plan", "wait_in_force"]
+__all__ = ["apply", "plan", "plan_of", "wait_in_force"]
 Obj = dict[str, Any]
 BEFORE, AFTER = "config-before.yaml", "config-after.yaml"
 
@@ -47,33 +51,56 @@ def plan(run: Run) -> PatchPlan:
         now = driver_facts.decide_image(run.cluster, driver, driver.config(), volume, node)
         then = driver_facts.decide_image(run.cluster, driver, driver_config.load(edit.after), volume, node)
     with timeline.measure("preview whom it affects"):
-        reach = affected.reach(collect.for_reach(run.cluster, driver), edit)
-    warnings = edit_warnings(edit, driver.config_map, Mount(volume.claim, volume.pv, node), reach.everyone)
-    if reach.unread is not None:
-        warnings = (*warnings, f"whom it affects is not known: {reach.unread.why}")
+        known = collect.for_reach(run.cluster, driver)
+        found = _plan_of(known, run.settings, edit, Mount(volume.claim, volume.pv, node), now, then)
     image = run.settings.image
     checks = [decides_for_image(then, image, volume.claim_name)]
     if baseline_image := (run.recall(Baseline.PART) or {}).get("mount_image"):
         checks.insert(0, another_than_baseline(image, baseline_image))
-    if run.settings.keep and warnings:  # an edit that is undone at the end need not survive the next apply
-        checks.append(caution(warnings))
-    return run.require(
-        PatchPlan(
-            config_map=driver.config_name,
-            scope=run.settings.scope,
-            current_image=now.image,
-            current_why=now.provenance,
-            future_image=then.image,
-            future_why=then.provenance,
-            changed=edit.changed,
-            diff=unified_diff(redact_text(edit.before), redact_text(edit.after)),
-            affected=reach.claims,
-            affected_pods=reach.pods,
-            warnings=warnings,
-            planned_for=config.checksum(edit.before),
-            checks=tuple(checks),
-            timeline=tuple(timeline.entries),
-        )
+    if run.settings.keep and found.warnings:  # an edit that is undone at the end need not survive the next apply
+        checks.append(caution(found.warnings))
+    return run.require(replace(found, checks=tuple(checks), timeline=tuple(timeline.entries)))
+
+
+def plan_of(known: Snapshot, settings: Settings) -> PatchPlan:
+    """The same of what was read of a cluster, for a claim that is there. Changes nothing.
+
+    Raises:
+        NotInCluster: the claim is not there. CheckFailed, ConfigInvalid: as ``plan``.
+    """
+    volume = volume_of(known, settings.namespace, settings.pvc)
+    text, is_ce = known.config_text or "", volume.is_ce
+    edit = config.plan_edit(text, settings.scope, volume.claim_name, settings.image, is_ce)
+    config.refuse_beside_others(known.config_map or {}, settings.run_id, edit, volume.claim_name)
+    env, pv = known.deployment.env, volume.pv
+    now, then = (
+        effective_image(driver_config.load(side), volume.claim, None, pv=pv, env=env, is_ce=is_ce)
+        for side in (text, edit.after)
+    )
+    found = _plan_of(known, settings, edit, Mount(volume.claim, pv, None), now, then)
+    return required(replace(found, checks=(decides_for_image(then, settings.image, volume.claim_name),)))
+
+
+def _plan_of(
+    known: Snapshot, settings: Settings, edit: Edit, target: Mount, now: ImageDecision, then: ImageDecision
+) -> PatchPlan:
+    reach = affected.reach(known, edit)
+    warnings = edit_warnings(edit, known.config_map or {}, target, reach.everyone)
+    if reach.unread is not None:
+        warnings = (*warnings, f"whom it affects is not known: {reach.unread.why}")
+    return PatchPlan(
+        config_map=(known.config_map or {}).get("metadata", {}).get("name", ""),
+        scope=settings.scope,
+        current_image=now.image,
+        current_why=now.provenance,
+        future_image=then.image,
+        future_why=then.provenance,
+        changed=edit.changed,
+        diff=unified_diff(redact_text(edit.before), redact_text(edit.after)),
+        affected=reach.claims,
+        affected_pods=reach.pods,
+        warnings=warnings,
+        planned_for=config.checksum(edit.before),
     )
 
 

@@ -99,16 +99,7 @@ class Run:
             WaitTimeout: it cannot be judged yet.
             JfsnbError: a check could not look.
         """
-        self.finish(result)
-        for verdict, error in (
-            (Verdict.FAIL, CheckFailed),
-            (Verdict.ERROR, JfsnbError),
-            (Verdict.NOT_READY, WaitTimeout),
-        ):
-            bad = next((c for c in result.checks if c.verdict is verdict), None)
-            if bad is not None:
-                raise error(redact_text(f"{bad.title}? {bad.reason}"), redact_text(bad.next_action))
-        return result
+        return required(self.finish(result))
 
     def recall(self, part: str) -> dict[str, Any] | None:
         """The kept data of an earlier part of this run (``to_dict()["data"]``), also from another process."""
@@ -218,3 +209,16 @@ def checks_of(parts: list[dict[str, Any]]) -> list[tuple[str, CheckResult]]:
         for part in parts
         for c in part["checks"]
     ]
+
+
+def required(result: R) -> R:
+    """The result, unless one of its checks says that going on makes no sense. Raises as ``Run.require``."""
+    for verdict, error in (
+        (Verdict.FAIL, CheckFailed),
+        (Verdict.ERROR, JfsnbError),
+        (Verdict.NOT_READY, WaitTimeout),
+    ):
+        bad = next((c for c in result.checks if c.verdict is verdict), None)
+        if bad is not None:
+            raise error(redact_text(f"{bad.title}? {bad.reason}"), redact_text(bad.next_action))
+    return result

@@ -133,6 +133,8 @@ def test_a_reader_may_ask_everything_and_needs_nothing_more(
         assert "forbidden" not in result.output
         # NOT_READY: a Mount Pod that another test used is just ending; what could not be looked at would be ERROR
         assert json.loads(result.stdout)["verdict"] in ("PASS", "WARN", "NOT_READY")
+    collected = CliRunner().invoke(main, ["collect", "-o", str(world.outputs.parent / "collected.zip"), *where])
+    assert collected.exit_code == 0, collected.output
     planned = CliRunner().invoke(main, ["patch", "--image", NEW, *where])
     assert (planned.exit_code, "forbidden" in planned.output) == (0, False)  # the plan alone changes nothing
     assert unused(manifests("read-only"), done) == set()

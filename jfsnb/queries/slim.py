@@ -1,0 +1,122 @@
+"""Of the objects of which a cluster has very many: which matter, and what of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from jfsnb.checks.preflight import is_ready
+from jfsnb.checks.snapshot import claim_key
+from jfsnb.driver import names
+from jfsnb.driver.mountpods.mount_pods import claims_of, is_mount_pod
+
+Obj = dict[str, Any]
+
+
+def is_juicefs(pv: Mapping[str, Any]) -> bool:
+    """Whether a PV is the driver's."""
+    return ((pv.get("spec") or {}).get("csi") or {}).get("driver") == names.DRIVER
+
+
+def juicefs_claims(pvs: Iterable[Obj], pvcs: Iterable[Obj], classes: Iterable[Obj]) -> set[tuple[str, str]]:
+    """(namespace, name) of claims that are bound to a volume of the driver, or that ask for one."""
+    volumes = list(pvs)
+    named = {v["metadata"]["name"] for v in volumes}
+    ours = {c["metadata"]["name"] for c in classes if c.get("provisioner") == names.DRIVER}
+    specs = ((c["metadata"], c.get("spec") or {}) for c in pvcs)
+    claims = {
+        (meta.get("namespace", ""), meta["name"])
+        for meta, spec in specs
+        if spec.get("volumeName") in named or spec.get("storageClassName") in ours
+    }
+    return claims | {claim_key(v) for v in volumes}
+
+
+def uses_juicefs(pod: Mapping[str, Any], claims: Collection[tuple[str, str]]) -> bool:
+    """Whether a Pod is served by a client, or would be.
+
+    Args:
+        claims: see ``juicefs_claims``.
+    """
+    labels = pod["metadata"].get("labels") or {}
+    space = pod["metadata"].get("namespace", "")
+    labelled = names.UNIQUE_ID in labels or labels.get(names.SIDECAR_DONE) == "true"
+    return not is_mount_pod(pod) and (labelled or any((space, claim) in claims for _, claim in claims_of(pod)))
+
+
+#: Shared by all that tell no more.
+_READY = [{"type": "Ready", "status": "True"}]
+
+
+def slim(pod: Obj) -> Obj:
+    """What the questions look at of an app Pod: of these there are very many."""
+    meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
+    kept = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "finalizers")
+    labels = {key: value for key, value in (meta.get("labels") or {}).items() if "juicefs" in key}
+    found: Obj = {
+        "metadata": {**{k: meta[k] for k in kept if k in meta}, "labels": labels},
+        "spec": {"nodeName": spec.get("nodeName", ""), "volumes": list(map(_slim_volume, spec.get("volumes") or ()))},
+        "status": {"phase": status.get("phase", ""), "conditions": _ready(status)} if is_ready(pod) else dict(status),
+    }
+    for kind in ("containers", "initContainers"):  # sidecars
+        clients_inside = [c for c in spec.get(kind) or () if str(c.get("name", "")).startswith(names.MOUNT_CONTAINER)]
+        if clients_inside:
+            found["spec"][kind] = [{k: c[k] for k in ("name", "image") if k in c} for c in clients_inside]
+    if (meta.get("labels") or {}).get(names.SIDECAR_DONE) == "true":
+        found["status"] |= {k: status[k] for k in ("containerStatuses", "initContainerStatuses") if k in status}
+    return found
+
+
+def _slim_volume(volume: Obj) -> Obj:
+    """Of other volumes than claims the name will do: events name them."""
+    told = "persistentVolumeClaim" in volume or "ephemeral" in volume
+    return volume if told else {"name": volume.get("name", "")}
+
+
+def _ready(status: Obj) -> list[Obj]:
+    """That it is ready, and since when."""
+    since = next((c.get("lastTransitionTime") for c in status["conditions"] if c.get("type") == "Ready"), None)
+    return [{**_READY[0], "lastTransitionTime": since}] if since else _READY
+
+
+#: What no question looks at in a Mount Pod, and takes most of its room.
+_NOT_LOOKED_AT = {
+    "metadata": ("managedFields", "ownerReferences", "resourceVersion", "generateName", "selfLink"),
+    "spec": (
+        *("tolerations", "volumes", "serviceAccount", "schedulerName", "securityContext", "preemptionPolicy"),
+        *("enableServiceLinks", "restartPolicy", "affinity", "topologySpreadConstraints"),
+    ),
+    "status": ("hostIP", "hostIPs", "podIP", "podIPs", "qosClass", "startTime"),
+}
+_OF_CONTAINERS = (
+    *("livenessProbe", "readinessProbe", "startupProbe", "volumeMounts", "volumeDevices", "securityContext", "ports"),
+    *("lifecycle", "terminationMessagePath", "terminationMessagePolicy"),
+)
+
+
+def slim_mount_pod(pod: Obj) -> Obj:
+    """A Mount Pod without what no question looks at."""
+    found = {key: _without(value, _NOT_LOOKED_AT.get(key, ())) for key, value in pod.items()}
+    spec = found.get("spec") or {}
+    for kind in ("containers", "initContainers"):
+        if kind in spec:
+            spec[kind] = [_without(c, _OF_CONTAINERS) for c in spec[kind]]
+    return found
+
+
+def _without(value: Any, left_out: Collection[str]) -> Any:
+    return {k: v for k, v in value.items() if k not in left_out} if isinstance(value, dict) and left_out else value
+
+
+def of_driver(job: Obj) -> bool:
+    """Jobs of the driver: by its label or, where it sets none, by the names that it gives."""
+    meta = job["metadata"]
+    named = str(meta["name"]).startswith(("juicefs-", "jfs-"))
+    return named or (meta.get("labels") or {}).get(names.APP_NAME) == names.JOB_APP
+
+
+def runs_controller(workload: Obj) -> bool:
+    """Whether a StatefulSet or Deployment is that of the CSI controller."""
+    selected = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    key, _, value = names.CSI_CONTROLLER_SELECTOR.partition("=")
+    return bool(selected.get(key) == value)
