@@ -101,7 +101,8 @@ def _members(snapshot: Snapshot, more: Mapping[str, str]) -> Iterator[tuple[str,
         part = snapshot.part(name)
         if not isinstance(part, Unreadable):
             plain = {key: _plain(value) for key, value in part.items()} if isinstance(part, Each) else part
-            yield layout.member_of(name), _dumped(redact(plain), orjson.OPT_INDENT_2)
+            told = plain if name in layout.NAMES else redact(plain)
+            yield layout.member_of(name), _dumped(told, orjson.OPT_INDENT_2)
     for name in layout.TEXTS:
         if not isinstance(snapshot.part(name), Unreadable):
             for pod, value in snapshot.part(name).items():
