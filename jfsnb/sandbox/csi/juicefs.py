@@ -1,7 +1,4 @@
-"""The JuiceFS client in the driver's own image: it tells a file system's UUID (reference §4.2 step 5).
-
-The real driver runs ``juicefs config``; clients before 1.0 do not have that, ``juicefs status`` says the same in all.
-"""
+"""The JuiceFS client in the driver's own image: it tells a file system's UUID (reference §4.2 step 5)."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from urllib.parse import urlsplit
 from jfsnb.driver import names
 
 PROBE_SECONDS = 16
-NOT_FORMATTED = ("database is not formatted", "no such table: jfs_setting")  # clients 1.x; 0.14 with sqlite
+NOT_FORMATTED = "database is not formatted"
 
 
 class ClientError(Exception):
@@ -28,8 +25,7 @@ async def file_system_uuid(metaurl: str, client: str = names.CE_CLIENT) -> str:
     """
     process = await asyncio.create_subprocess_exec(
         client,
-        "--no-agent",
-        "status",
+        "config",
         metaurl,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -40,24 +36,24 @@ async def file_system_uuid(metaurl: str, client: str = names.CE_CLIENT) -> str:
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise ClientError(f"juicefs status {PROBE_SECONDS}s timed out") from None
+        raise ClientError(f"juicefs config {PROBE_SECONDS}s timed out") from None
     text = err.decode("utf-8", "replace") + out.decode("utf-8", "replace")
     if process.returncode:
-        if any(words in text for words in NOT_FORMATTED):
+        if NOT_FORMATTED in text:
             return ""
         raise ClientError(f"{without_password(text, metaurl).strip()}: exit status {process.returncode}")
     return uuid_in(out.decode("utf-8", "replace"))
 
 
 def uuid_in(output: str) -> str:
-    """``Setting.UUID`` of the client's answer; empty when there is none."""
+    """``UUID`` in the client's answer; empty when there is none."""
     start = output.find("{")
     try:
         answer = json.loads(output[start:]) if start >= 0 else {}
     except ValueError:
         found = re.search(r'"UUID":\s*"([^"]+)"', output)
         return found[1] if found else ""
-    return str((answer.get("Setting") or answer).get("UUID", ""))
+    return str(answer.get("UUID", ""))
 
 
 def without_password(text: str, metaurl: str) -> str:

@@ -25,13 +25,13 @@ def client(tmp_path):
 @pytest.mark.parametrize(
     ("script", "uuid"),
     [
-        ("""echo 'a log line' >&2; echo '{"Setting": {"UUID": "u-1"}}'""", "u-1"),
+        ("""echo 'a log line' >&2; echo '{"Name": "myjfs", "UUID": "u-1"}'""", "u-1"),
         ("echo 'database is not formatted, please run' >&2; exit 1", ""),
-        ("echo 'no such table: jfs_setting' >&2; exit 1", ""),
     ],
 )
-def test_the_uuid_of_a_file_system(client, script, uuid):
+def test_the_uuid_of_a_file_system(client, tmp_path, script, uuid):
     assert asyncio.run(file_system_uuid("sqlite3:///m", client(script))) == uuid
+    assert (tmp_path / "asked").read_text() == "config sqlite3:///m\n"
 
 
 def test_a_client_that_fails_or_does_not_answer(client, monkeypatch):
@@ -39,7 +39,7 @@ def test_a_client_that_fails_or_does_not_answer(client, monkeypatch):
     with pytest.raises(ClientError, match=r"^dial tcp: refused by redis://:\*\*\*\*@host: exit status 1$"):
         asyncio.run(file_system_uuid("redis://:pass@host", failing))
     monkeypatch.setattr(juicefs, "PROBE_SECONDS", 0.2)
-    with pytest.raises(ClientError, match=r"^juicefs status 0\.2s timed out$"):
+    with pytest.raises(ClientError, match=r"^juicefs config 0\.2s timed out$"):
         asyncio.run(file_system_uuid("sqlite3:///m", client("exec sleep 60")))
 
 

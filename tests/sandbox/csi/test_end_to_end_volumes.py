@@ -1,5 +1,6 @@
 """Volumes of every kind in a sandbox: provisioned, grown, read-only, sub directories, several in one Pod."""
 
+import base64
 import json
 from contextlib import contextmanager
 
@@ -196,3 +197,24 @@ def test_who_sets_no_quota_expands_no_volume(world):
         assert world.event("app-claim", "EnableSetQuota is false in config, skipping set quota")
         volume_gone(world, drop_claim(world, "app-claim"))
     world.configure(before, pods=pods)
+
+
+def test_a_snapshot_is_a_clone_that_stays_as_it_was(world):
+    with storage_class(world):
+        make_claim(world, "app-claim", "app-class")
+        world.app("app-own", f"echo first > /data/kept; ln -s kept /data/link; {SLEEP}", claim="app-claim")
+        world.app("app-all")
+        volume = world.volume_of(world.running("app-own"))
+        world.running("app-all")
+        world.eventually("app-own", "cat /data/link", "first")
+        secret = world.core.read_namespaced_secret("juicefs-secret", NAMESPACE).data
+        secrets = {key: base64.b64decode(text).decode() for key, text in secret.items()}
+        said = world.call_controller("CreateSnapshot", source_volume_id=volume, name="snap-1", secrets=secrets)
+        assert f"snap-1|{volume}" in said, said
+        world.exec("app-own", "echo second > /data/kept")
+        kept = f"/data/.snapshots/{volume}/snap-1"
+        world.eventually("app-all", f"cat {kept}/kept; readlink {kept}/link", "first\nkept")
+        world.call_controller("DeleteSnapshot", snapshot_id=f"snap-1|{volume}", secrets=secrets)
+        world.eventually("app-all", f"ls {kept}", "No such file or directory")
+        world.delete("app-own")
+        volume_gone(world, drop_claim(world, "app-claim"))

@@ -264,16 +264,23 @@ class World:
 
     def call_node(self, method, **fields):
         """Call the node's driver through its own socket; returns the response as text, or the error."""
-        fields = {"volume_id": "songlin-test-pv", **fields}
+        return self._call(self.csi_node(), "/csi/csi.sock", "Node", method, {"volume_id": "songlin-test-pv", **fields})
+
+    def call_controller(self, method, **fields):
+        """The same for the controller."""
+        socket = "/var/lib/csi/sockets/pluginproxy/csi.sock"
+        return self._call("juicefs-csi-controller-0", socket, "Controller", method, fields)
+
+    def _call(self, pod, socket, service, method, fields):
         program = (
             "import asyncio; from jfsnb.sandbox.proto import messages as proto\n"
             "async def main():\n"
-            "    async with proto.unix_channel('/csi/csi.sock', caller='tests') as channel:\n"
+            f"    async with proto.unix_channel('{socket}', caller='tests') as channel:\n"
             f"        request = proto.{method}Request(**{fields!r})\n"
-            f"        print(await proto.stub(channel, 'csi.v1.Node').{method}(request))\n"
+            f"        print(await proto.stub(channel, 'csi.v1.{service}').{method}(request))\n"
             "asyncio.run(main())"
         )
-        return self.exec(self.csi_node(), f'python -c "{program}" 2>&1')
+        return self.exec(pod, f'python -c "{program}" 2>&1')
 
     # ---- nodes
 

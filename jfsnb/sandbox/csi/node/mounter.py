@@ -264,20 +264,12 @@ class Mounter:
     # ---------------------------------------------------------------- what is bound
 
     async def directory(self, mount_path: str, sub_path: str, sharing: bool) -> str:
-        """What to bind to the target: the whole mount, or a directory in it (§1.9).
-
-        Shared mounts bind the sub directory. So does a client that cannot mount one: before 1.0 there is no ``subdir``
-        option, and no ``.config`` in the mount's root. That was every driver's way before 0.27.
-        """
-        if not sub_path:
+        """What to bind to the target: the whole mount, or where a mount is shared a directory in it (§1.9)."""
+        if not sub_path or not sharing:
             return mount_path
-        clean = os.path.normpath("/" + sub_path).lstrip("/")
+        path = f"{mount_path}/{os.path.normpath('/' + sub_path).lstrip('/')}"
 
         def find() -> str:
-            knows_subdir = any(os.path.lexists(f"{mount_path}/{n}") for n in (".config", ".jfs.config"))
-            if knows_subdir and not sharing:
-                return mount_path
-            path = f"{mount_path}/{clean}"
             if not os.path.isdir(path):
                 os.makedirs(path, exist_ok=True)
                 os.chmod(path, 0o777)
