@@ -98,7 +98,8 @@ class Supervisor:
         self._make_tokens()
         self.redis = metadata.Redis(self.state) if self.engine == "redis" else None
         images = ImageStore(self.state)
-        about = {"tier": tier.name, "reason": tier.reason, "sandbox": self.name}
+        limits = f"cgroups v{tier.limits.version}" if tier.limits else ""
+        about = {"tier": tier.name, "reason": tier.reason, "sandbox": self.name, "limits": limits}
         metaurl = self.redis.url if self.redis else METAURL
         world = objects(None, self.nodes, about, images.baseline, images.tested(), images.id_of, metaurl)
         reading, writing = os.pipe()

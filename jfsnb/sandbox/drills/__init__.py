@@ -32,7 +32,8 @@ class Scenario:
         observe: what one should see, and how.
         codes: of the checks that name it; empty where silence is right.
         ask: who names it: ``doctor``, or ``verify POD [IMAGE]``.
-        steps: that lead there; each is one verb of steps.py with its value.
+        steps: that lead there; each is one verb of verbs.py with its value.
+        needs: ``limits`` where memory limits of containers must hold.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Scenario:
     codes: tuple[str, ...]
     ask: str
     steps: Sequence[Step]
+    needs: str = ""
 
 
 @cache
@@ -68,4 +70,5 @@ def _read(file: Path) -> Scenario:
     raw = yaml.safe_load(file.read_text(encoding="utf-8"))
     codes = tuple(raw["codes"])
     words = {key: " ".join(raw[key].split()) for key in ("title", "does", "observe")}
-    return Scenario(file.stem, codes=codes, ask=raw.get("ask", "doctor"), steps=tuple(raw["steps"]), **words)
+    words |= {"ask": raw.get("ask", "doctor"), "needs": raw.get("needs", "")}
+    return Scenario(file.stem, codes=codes, steps=tuple(raw["steps"]), **words)

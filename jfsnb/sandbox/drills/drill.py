@@ -68,6 +68,8 @@ async def _break(world: World, scenario: Scenario) -> None:
     words = {"OLD": world.images.baseline, "NEW": about.get("image", ""), "NODE": await world.cluster.live_node()}
     if not words["NEW"]:
         raise UsageError("this sandbox knows no second client", "add one: jfsnb sandbox images add TAG --client PATH")
+    if scenario.needs == "limits" and not about.get("limits"):
+        raise UsageError("this drill needs memory limits, which do not hold in this sandbox", about["reason"])
     journal = Journal(world.cluster, scenario.name)
     await journal.begin()
     for step in scenario.steps:
