@@ -78,7 +78,7 @@ class Snapshot:
         csi_logs, mount_logs: Pod name → lines. csi_files: CSI node Pod → its config.yaml.
         csi_file_times: CSI node Pod → when the kubelet wrote that file; None when that is not known.
         clients: Mount Pod → versions of its client by source (jfsnb.queries.clients).
-        next_hashes: Mount Pod → PV → the label ``juicefs-hash`` of a Mount Pod that fits the next mount.
+        next_hashes: Mount Pod → PV → the hash that the next mount asks for.
     """
 
     now: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jfsnb.driver.settings.options import string_map
+from jfsnb.driver.settings.user_secret import string_map
 
 Obj = Mapping[str, Any]
 BASE_URL = "BASE_URL"

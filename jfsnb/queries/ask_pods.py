@@ -166,7 +166,7 @@ def _hash(cluster: Cluster, found: Snapshot, pod: MountPod, pv_name: str) -> str
         merged=found.merged(pv_name, pod.node),
         decision=decision,
         env=found.deployment.env,
-        read_only="ro" in pod.command.options,
+        running_options=pod.command.options,
         fs_uuid=pod.annotations.get(names.FS_UUID, ""),
     )
     secret = names.secret_name(pod.unique_id)

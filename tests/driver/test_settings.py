@@ -6,19 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from jfsnb.driver.golang.duration import parse_duration
 from jfsnb.driver.mountpods.command import MountCommand, escape, quote_line
 from jfsnb.driver.settings import quantity
-from jfsnb.driver.settings.cache_dirs import cache_layout
+from jfsnb.driver.settings.attr import volume_context
 from jfsnb.driver.settings.hash import dump, settings_hash
-from jfsnb.driver.settings.options import (
-    apply_patch,
-    cap_buffer_size,
-    parse_duration,
-    pod_resources,
-    string_map,
-    volume_context,
-)
-from jfsnb.errors import ConfigInvalid
+from jfsnb.driver.settings.user_secret import string_map
 
 EXEC = {"exec": {"command": ["sh", "-c", "echo hello", "ddd", "Asdasd", "3w34"]}}
 ATTR = {"lifecycle": {"preStop": EXEC}, "readinessProbe": {"initialDelaySeconds": 10, **EXEC}}
@@ -78,74 +71,10 @@ def test_json_is_written_as_go_writes_it():
     assert json.loads(text)["name"] == "a<b>&c"
 
 
-def test_patch_overlays_settings_field_by_field():
-    before = {
-        "IsCe": True,
-        "Options": ["cache-size=1", "ro", "buffer-size=9G"],
-        "Attr": {
-            "Image": "default",
-            "labels": {"a": "1"},
-            "annotations": {"n": "1"},
-            "env": [{"name": "OLD"}],
-            "Resources": {"limits": {"memory": "1Gi"}},
-            "HostNetwork": True,
-        },
-    }
-    patch = {
-        "ceMountImage": "new",
-        "labels": {"b": "2"},
-        "annotations": {"juicefs-delete-delay": "30m", "juicefs/clean-cache": "true", "m": "2"},
-        "mountOptions": ["cache-size=2"],
-        "hostNetwork": False,
-    }
-    after = apply_patch(before, patch)
-    assert after["Attr"] == {
-        "Image": "new",
-        "labels": {"a": "1", "b": "2"},
-        "annotations": {"n": "1", "m": "2"},
-        "Resources": {"limits": {"memory": "1Gi"}},
-        "HostNetwork": False,
-    }
-    assert after["Options"] == ["cache-size=2", "ro", "buffer-size=1024"]
-    assert (after["deleted_delay"], after["clean_cache"]) == ("30m", True)
-    assert before["Attr"]["env"] == [{"name": "OLD"}]
-    assert apply_patch(after, patch) == after
-
-
-def test_an_unparsable_delay_is_ignored():
-    assert "deleted_delay" not in apply_patch({"Attr": {}}, {"annotations": {"juicefs-delete-delay": "soon"}})
-
-
-@pytest.mark.parametrize(
-    "option,limit,expected",
-    [
-        ("buffer-size=300", "1Gi", "buffer-size=300"),
-        ("buffer-size=2G", "1Gi", "buffer-size=1024"),
-        ("buffer-size=50%", "300Mi", "buffer-size=150"),
-        ("buffer-size=200%", "300Mi", "buffer-size=300"),
-        ("buffer-size=2G", "0", "buffer-size=2G"),
-        ("buffer-size=lots", "1Gi", ""),
-        ("cache-size=9999999", "1Gi", "cache-size=9999999"),
-        ("ro", "1Gi", "ro"),
-    ],
-)
-def test_buffer_size_is_capped(option, limit, expected):
-    assert cap_buffer_size(option, limit) == expected
-
-
-def test_resources_of_a_volume():
-    found = pod_resources(
-        {"juicefs/mount-cpu-limit": "0", "juicefs/mount-cpu-request": "0", "juicefs/mount-memory-limit": "2048Mi"}
-    )
-    assert found == {"limits": {"memory": "2Gi"}, "requests": {"cpu": "0", "memory": "1Gi"}}
-    with pytest.raises(ConfigInvalid, match="mount-cpu-limit"):
-        pod_resources({"juicefs/mount-cpu-limit": "many"})
-
-
 def test_pvc_annotations_over_volume_attributes():
     notes = {"juicefs/mount-cpu-limit": "2", "juicefs/mount-image": "evil", "other": "x"}
     attributes = {"juicefs/mount-cpu-limit": "1", "subPath": "s"}
-    assert volume_context(attributes, notes) == {"juicefs/mount-cpu-limit": "2", "subPath": "s"}
+    assert volume_context(attributes, notes, unsafe=False) == {"juicefs/mount-cpu-limit": "2", "subPath": "s"}
     assert volume_context(attributes, notes, unsafe=True)["juicefs/mount-image"] == "evil"
 
 
@@ -192,30 +121,6 @@ def test_no_quantities(text):
 )
 def test_durations(text, expected):
     assert parse_duration(text) == expected
-
-
-@pytest.mark.parametrize(
-    "dirs,context,options,expected_dirs,expected_options",
-    [
-        ([], {}, ["ro"], ["/var/jfsCache"], ["ro"]),
-        ([], {}, ["cache-dir=/a:/b", "ro"], ["/a", "/b"], ["ro", "cache-dir=/a:/b"]),
-        ([], {}, ["cache-dir=memory"], [], ["cache-dir=memory"]),
-        ([{"type": "HostPath", "path": "/c"}], {}, ["cache-dir=/a"], ["/c", "/a"], ["cache-dir=/a:/c"]),
-        ([{"type": "PVC", "name": "p"}], {}, [], [], ["cache-dir=/var/jfsCache-0"]),
-        ([], {"juicefs/mount-cache-pvc": "p,q"}, [], [], ["cache-dir=/var/jfsCache-0:/var/jfsCache-1"]),
-        ([{"type": "EmptyDir", "sizeLimit": "1Gi"}], {}, [], [], ["cache-dir=/var/jfsCache-emptyDir"]),
-        ([{"type": "Ephemeral", "storage": "1Gi"}], {}, [], [], ["cache-dir=/var/jfsCache-ephemeral-0"]),
-    ],
-)
-def test_cache_layout(dirs, context, options, expected_dirs, expected_options):
-    found = cache_layout(dirs, context, options)
-    assert (list(found.dirs), list(found.options)) == (expected_dirs, expected_options)
-
-
-@pytest.mark.parametrize("entry", [{"type": "EmptyDir"}, {"type": "Ephemeral"}, {"type": "Ephemeral", "storage": "0"}])
-def test_caches_that_the_driver_chokes_on(entry):
-    with pytest.raises(ConfigInvalid):
-        cache_layout([entry], {}, [])
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from jfsnb.checks.diagnosis.pod_state import Stage, is_ready, trouble_of
 from jfsnb.checks.diagnosis.snapshot import Snapshot, rule
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.driver import names
+from jfsnb.driver.golang.duration import parse_duration
 from jfsnb.driver.mountpods.mount_pods import MountPod
-from jfsnb.driver.settings.options import parse_duration
 
 
 @rule(

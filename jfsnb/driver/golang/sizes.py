@@ -68,9 +68,7 @@ def _split_last_byte(text: str) -> tuple[str, str]:
 
 def _as_uint64(value: float) -> int:
     """Go's conversion on amd64."""
-    if math.isnan(value) or value >= _WORD:
-        return 0 if not math.isnan(value) and value >= _WORD else _WORD >> 1
-    if value < -(_WORD >> 1):
+    if math.isnan(value) or not -(_WORD >> 1) <= value < _WORD:
         return _WORD >> 1
     return int(value) % _WORD
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jfsnb.driver import names
-from jfsnb.driver.golang.duration import nanoseconds
+from jfsnb.driver.golang.duration import parse_duration
 from jfsnb.driver.settings import mount_options
 from jfsnb.driver.settings.errors import SettingsError
 from jfsnb.driver.settings.host import Host
@@ -119,20 +119,11 @@ def with_patch(settings: Mapping[str, Any], patch: Mapping[str, Any]) -> Json:
 def _take_switches(settings: Json, annotations: dict[str, str]) -> None:
     """Two annotations are settings of their own."""
     delay = annotations.pop(names.DELETE_DELAY, None)
-    if delay is not None and is_duration(delay):
+    if delay is not None and parse_duration(delay) is not None:
         settings["deleted_delay"] = delay
     clean = annotations.pop("juicefs/clean-cache", None)
     if clean is not None:
         settings["clean_cache"] = clean == "true"
-
-
-def is_duration(text: str) -> bool:
-    """Whether Go can parse a duration."""
-    try:
-        nanoseconds(text)
-    except ValueError:
-        return False
-    return True
 
 
 def volume_context(attributes: Mapping[str, str], annotations: Mapping[str, str], unsafe: bool) -> dict[str, str]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jfsnb.driver import names
-from jfsnb.driver.settings import quantity
-from jfsnb.errors import ConfigInvalid
+from jfsnb.driver.golang.decoding import unmarshal
+from jfsnb.driver.settings.errors import DriverPanics, SettingsError
+from jfsnb.driver.settings.quantity import Quantity
 
 CACHE_PVC = "juicefs/mount-cache-pvc"
 CACHE_EMPTY_DIR = "juicefs/mount-cache-emptydir"
 CACHE_INLINE = "juicefs/mount-cache-inline-volume"
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -23,27 +24,27 @@ class CacheLayout:
     The first five are in the layout of the driver's settings (``CachePVCs`` and so on).
     """
 
-    pvcs: tuple[Mapping[str, Any], ...]
-    empty_dir: Mapping[str, Any] | None
-    inline_volumes: tuple[Mapping[str, Any], ...] | None
-    ephemeral: tuple[Mapping[str, Any], ...]
+    pvcs: tuple[Json, ...]
+    empty_dir: Json | None
+    inline_volumes: tuple[Json, ...] | None
+    ephemeral: tuple[Json, ...]
     dirs: tuple[str, ...]
     options: tuple[str, ...]
 
-    def settings(self) -> dict[str, Any]:
-        """As fields of the settings, for the hash."""
+    def settings(self) -> Json:
+        """As fields of the settings."""
         return {
-            "CachePVCs": [dict(p) for p in self.pvcs],
-            "CacheEmptyDir": dict(self.empty_dir) if self.empty_dir else None,
-            "CacheInlineVolumes": None if self.inline_volumes is None else [dict(v) for v in self.inline_volumes],
-            "CacheEphemeral": [dict(e) for e in self.ephemeral],
+            "CachePVCs": list(self.pvcs),
+            "CacheEmptyDir": self.empty_dir,
+            "CacheInlineVolumes": None if self.inline_volumes is None else list(self.inline_volumes),
+            "CacheEphemeral": list(self.ephemeral),
             "CacheDirs": list(self.dirs),
             "Options": list(self.options),
         }
 
 
 def cache_layout(
-    cache_dirs: Iterable[Mapping[str, Any]], context: Mapping[str, str], options: Iterable[str]
+    cache_dirs: Sequence[Mapping[str, Any]], context: Mapping[str, str], options: Sequence[str]
 ) -> CacheLayout:
     """Work out the cache of a new Mount Pod.
 
@@ -53,47 +54,52 @@ def cache_layout(
         options: mount options.
 
     Raises:
-        ConfigInvalid: an Ephemeral entry without storage, an EmptyDir without sizeLimit, broken JSON.
+        SettingsError: in the driver's words; DriverPanics for an EmptyDir without sizeLimit.
     """
-    entries = list(cache_dirs)
-    claims = [c for c in context.get(CACHE_PVC, "").strip().split(",") if context.get(CACHE_PVC)]
-    claims += [str(e.get("name", "")) for e in entries if e.get("type") == "PVC"]
-    pvcs = tuple({"PVCName": c, "Path": f"{names.CACHE_DIR}-{n}"} for n, c in enumerate(claims) if c)
-    empty_dir = _empty_dir(entries, context)
-    ephemeral = tuple(_ephemeral(e, n) for n, e in enumerate(e for e in entries if e.get("type") == "Ephemeral"))
+    pvcs = _pvcs(cache_dirs, context)
+    empty_dir = _empty_dir(cache_dirs, context)
+    ephemeral = tuple(_ephemeral(e, n) for n, e in enumerate(_of_type(cache_dirs, "Ephemeral")))
     inline = _inline(context)
-    from_options, rest = _take_cache_dir(list(options))
-    host_paths = [str(e.get("path", "")) for e in entries if e.get("type") == "HostPath"]
+    from_options, rest = _take_cache_dir(options)
+    host_paths = [str(e.get("path", "")) for e in _of_type(cache_dirs, "HostPath")]
     volumes = [*pvcs, *([empty_dir] if empty_dir else []), *ephemeral, *(inline or ())]
     inside = _unique([*(str(v["Path"]) for v in volumes), *from_options, *host_paths])
     default = [] if inside else [names.CACHE_DIR]
     dirs = _unique([*host_paths, *(d for d in from_options if d != "memory"), *default])
-    if inside:
-        rest.append(f"cache-dir={':'.join(inside)}")
-    return CacheLayout(pvcs, empty_dir, inline, ephemeral, tuple(dirs), tuple(rest))
+    option = [f"cache-dir={':'.join(inside)}"] if inside else []
+    return CacheLayout(pvcs, empty_dir, inline, ephemeral, tuple(dirs), (*rest, *option))
 
 
-def _empty_dir(entries: list[Mapping[str, Any]], context: Mapping[str, str]) -> Mapping[str, Any] | None:
+def _of_type(cache_dirs: Iterable[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
+    return [entry for entry in cache_dirs if entry.get("type") == kind]
+
+
+def _pvcs(cache_dirs: Iterable[Mapping[str, Any]], context: Mapping[str, str]) -> tuple[Json, ...]:
+    claims = context[CACHE_PVC].strip().split(",") if context.get(CACHE_PVC) else []
+    claims += [str(e.get("name", "")) for e in _of_type(cache_dirs, "PVC")]
+    return tuple({"PVCName": c, "Path": f"{names.CACHE_DIR}-{n}"} for n, c in enumerate(claims) if c)
+
+
+def _empty_dir(cache_dirs: Iterable[Mapping[str, Any]], context: Mapping[str, str]) -> Json | None:
     path = f"{names.CACHE_DIR}-emptyDir"
-    for entry in entries:
-        if entry.get("type") == "EmptyDir":
-            if "sizeLimit" not in entry:
-                raise ConfigInvalid(
-                    "cacheDirs: EmptyDir without sizeLimit (the driver crashes on it)", "Give it a sizeLimit."
-                )
-            return {"Medium": entry.get("medium", ""), "SizeLimit": entry["sizeLimit"], "Path": path}
-    text = context.get(CACHE_EMPTY_DIR, "").strip()
-    if not text:
-        return None
-    medium, _, size = (part.strip() for part in text.partition(":"))
-    return {"Medium": medium, "SizeLimit": quantity.canonical(size or "0"), "Path": path}
+    found: Json | None = None
+    if text := context.get(CACHE_EMPTY_DIR):
+        parts = [part.strip() for part in text.strip().split(":")]
+        medium, size = (*parts, "")[:2] if len(parts) <= 2 else ("", "")
+        try:
+            found = {"Medium": medium, "SizeLimit": str(Quantity.of(size or "0")), "Path": path}
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+    for entry in _of_type(cache_dirs, "EmptyDir")[:1]:
+        if entry.get("sizeLimit") is None:
+            raise DriverPanics
+        found = {"Medium": entry.get("medium", ""), "SizeLimit": entry["sizeLimit"], "Path": path}
+    return found
 
 
-def _ephemeral(entry: Mapping[str, Any], number: int) -> Mapping[str, Any]:
-    if quantity.parse(entry.get("storage", "0")) == 0:
-        raise ConfigInvalid(
-            'cacheDirs: Ephemeral entry requires a non-zero "storage" value', "Give the entry a storage size."
-        )
+def _ephemeral(entry: Mapping[str, Any], number: int) -> Json:
+    if Quantity.of(str(entry.get("storage") or "0")).number == 0:
+        raise SettingsError('cacheDirs: Ephemeral entry requires a non-zero "storage" value')
     return {
         "StorageClassName": entry.get("storageClassName"),
         "Storage": entry["storage"],
@@ -102,22 +108,23 @@ def _ephemeral(entry: Mapping[str, Any], number: int) -> Mapping[str, Any]:
     }
 
 
-def _inline(context: Mapping[str, str]) -> tuple[Mapping[str, Any], ...] | None:
+def _inline(context: Mapping[str, str]) -> tuple[Json, ...] | None:
     if CACHE_INLINE not in context:
         return None
     try:
-        sources = json.loads(context[CACHE_INLINE])
+        sources = unmarshal(context[CACHE_INLINE], "[]*CSIVolumeSource") or []
     except ValueError as error:
-        raise ConfigInvalid(f"parse cache inline volume error: {error}", f"Correct {CACHE_INLINE}.") from error
+        raise SettingsError(f"parse cache inline volume error: {error}") from error
     return tuple({"CSI": s, "Path": f"{names.CACHE_DIR}-inlineVolume-{n}"} for n, s in enumerate(sources))
 
 
-def _take_cache_dir(options: list[str]) -> tuple[list[str], list[str]]:
+def _take_cache_dir(options: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(paths of the first option with a value that begins with ``cache-dir``, the other options)."""
     for number, option in enumerate(options):
         parts = option.split("=")
         if option.startswith("cache-dir") and len(parts) == 2:
-            return parts[1].strip().split(":"), options[:number] + options[number + 1 :]
-    return [], options
+            return parts[1].strip().split(":"), [*options[:number], *options[number + 1 :]]
+    return [], list(options)
 
 
 def _unique(items: Iterable[str]) -> list[str]:

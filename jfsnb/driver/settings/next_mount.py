@@ -5,18 +5,26 @@ It needs the settings that the driver keeps in its Secret, which hold credential
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jfsnb.driver import names
+from jfsnb.driver import images
 from jfsnb.driver.config.merging import ImageDecision, MergedPatch
-from jfsnb.driver.settings import options as settings
-from jfsnb.driver.settings.hash import settings_hash
+from jfsnb.driver.golang.decoding import unmarshal
+from jfsnb.driver.settings.attr import volume_context
+from jfsnb.driver.settings.hash import SETTINGS, settings_hash
+from jfsnb.driver.settings.host import Host
+from jfsnb.driver.settings.mount_options import requested
+from jfsnb.driver.settings.publication import laid_over
 from jfsnb.errors import ConfigInvalid
 
 Obj = Mapping[str, Any]
+#: What the volume's Secret, and nothing else, says of the kept settings.
+_FROM_SECRET = (
+    *("IsCe", "UsePod", "name", "metaurl", "source", "storage", "format-options", "secret-key", "secret-key2", "token"),
+    *("passphrase", "envs_map", "encrypt_rsa_key", "configs_map", "UniqueId", "FormatCmd", "SecretName"),
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class NextMount:
         pv: of the volume. pvc: its claim; None when not known.
         csi_pod: CSI node Pod of the node. namespace: of the Mount Pods. env: of the CSI node, as far as known.
         merged: config.yaml's entries for the PVC and node. decision: the image.
-        read_only: the app Pod asks for a read-only mount.
+        running_options: of the Mount Pod in question; the next mount is taken to be as read-only as that.
         fs_uuid: of the file system, where a Mount Pod's annotation tells it: the first publication knew none yet.
     """
 
@@ -38,12 +46,14 @@ class NextMount:
     merged: MergedPatch
     decision: ImageDecision
     env: Mapping[str, str] = field(default_factory=dict)
-    read_only: bool = False
+    running_options: tuple[str, ...] = ()
     fs_uuid: str = ""
 
 
 def next_hash(kept: str, mount: NextMount) -> str:
     """Label ``juicefs-hash`` of a Mount Pod that fits the next mount.
+
+    Where nothing shows the driver's default image (``ImageDecision.certain``), it is taken to be what it was.
 
     Args:
         kept: ``jfsSettings`` of the driver-made Secret: what no other object tells (credentials, format command).
@@ -52,29 +62,37 @@ def next_hash(kept: str, mount: NextMount) -> str:
         ConfigInvalid: the settings cannot be worked out; says nothing of their content.
     """
     try:
-        return settings_hash(_settings(json.loads(kept), mount))
-    except (ValueError, TypeError, AttributeError, KeyError):
+        return settings_hash(_wanted(unmarshal(kept, SETTINGS), mount))
+    except (ValueError, TypeError, AttributeError, KeyError, ConfigInvalid):
         raise ConfigInvalid("the driver's Secret does not hold what this driver version should keep there") from None
 
 
-def _settings(kept: dict[str, Any], mount: NextMount) -> dict[str, Any]:
+def _wanted(kept: dict[str, Any], mount: NextMount) -> dict[str, Any]:
     """Everything anew but what only the Secret knows: a fresh publication does not build on the kept Attr (§2.5)."""
     spec = mount.pv.get("spec") or {}
-    attributes = (spec.get("csi") or {}).get("volumeAttributes") or {}
+    csi = spec.get("csi") or {}
     annotations = ((mount.pvc or {}).get("metadata") or {}).get("annotations") or {}
-    unsafe = mount.env.get(names.UNSAFE_PVC_ANNOTATIONS) == "true"
-    context = settings.volume_context(attributes, annotations, unsafe)
-    inherited = settings.inherited_attr(
-        mount.csi_pod.get("spec") or {}, mount.env, namespace=mount.namespace, image=mount.decision.image
-    )
-    fresh = {
-        **kept,
-        **settings.volume_switches(context),
+    host = Host("", mount.namespace, mount.csi_pod, mount.env)
+    context = volume_context(csi.get("volumeAttributes") or {}, annotations, host.unsafe_annotations)
+    flags = spec.get("mountOptions") or ()
+    told = {name: kept[name] for name in _FROM_SECRET if name in kept}
+    told |= {
         "UUID": kept.get("UUID") or mount.fs_uuid,
-        "Options": settings.mount_options(context, spec.get("mountOptions") or (), mount.read_only),
-        "Attr": settings.apply_volume_context(inherited, context),
+        "VolumeId": csi.get("volumeHandle", ""),
+        "Options": requested(context, flags, _is_read_only(context, flags, mount.running_options)),
     }
-    result = settings.with_patch(fresh, mount.merged.fields, context)
-    if mount.decision.certain:
-        result["Attr"]["Image"] = mount.decision.image
-    return result
+    return laid_over(told, context, host, mount.merged.fields, _default_image(kept, mount))
+
+
+def _is_read_only(context: Mapping[str, str], flags: Iterable[str], running: Iterable[str]) -> bool:
+    """Whether the running client is read-only for another reason than the volume's own options."""
+    own = [option.strip() for option in requested(context, flags, False)]
+    return list(running).count("ro") > own.count("ro")
+
+
+def _default_image(kept: Mapping[str, Any], mount: NextMount) -> str:
+    """The driver's own image may set its default where nobody sees it."""
+    shown = images.env_image(mount.env, bool(kept.get("IsCe")))[0]
+    if shown or mount.decision.certain:
+        return shown or mount.decision.image
+    return str((kept.get("Attr") or {}).get("Image") or mount.decision.image)

@@ -12,9 +12,9 @@ from typing import Any
 
 from jfsnb.driver import names
 from jfsnb.driver.config.merging import ImageDecision, MergedPatch
+from jfsnb.driver.golang.duration import parse_duration
 from jfsnb.driver.images import same_image
 from jfsnb.driver.mountpods.mount_pods import MountPod, mount_container
-from jfsnb.driver.settings.options import parse_duration
 
 Obj = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jfsnb.driver.settings.options import parse_duration
+from jfsnb.driver.golang.duration import parse_duration
 from jfsnb.driver.trace.csi_trace import CsiCall, parse_trace
 
 KUBELET, CONTROLLER, NODE, API, MOUNT, APP = "kubelet", "controller", "CSI node", "API server", "Mount Pod", "app Pod"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jfsnb.driver.settings.options import parse_duration
+from jfsnb.driver.golang.duration import parse_duration
 
 #: Key of the method in a JSON line; a line without it is no trace line.
 TRACE_KEY = "csi"

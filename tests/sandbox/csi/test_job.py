@@ -1,8 +1,9 @@
 """The driver's Jobs as objects (reference §1.11, §3.8, §4.5)."""
 
 from jfsnb.driver.names import job_stem
+from jfsnb.driver.settings.host import Host
+from jfsnb.driver.settings.publication import Volume, settings_of
 from jfsnb.sandbox.csi.rules import job
-from jfsnb.sandbox.csi.rules.settings import Host, Volume, settings_of
 
 from .test_mount_pod import CSI_POD, NEW, SECRETS, make
 
@@ -14,8 +15,8 @@ CSI_NODE = {
 def removal(patch=None, context=None, options=(), secrets=SECRETS):
     context = {"subPath": "pvc-AAAA", "juicefs/host-path": "/srv", **(context or {})}
     volume = Volume("pvc-AAAA", "pvc-AAAA", secrets, context, options)
-    settings = settings_of(volume, Host("", "kube-system", CSI_NODE, NEW), patch or {})
-    return job.delete_volume(settings, patch or {}, CSI_NODE)
+    host = Host("", "kube-system", CSI_NODE, NEW)
+    return job.delete_volume(settings_of(volume, host, patch or {}), patch or {}, host)
 
 
 def test_the_job_that_removes_a_volume_mounts_for_itself():

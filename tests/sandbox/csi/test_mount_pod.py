@@ -3,11 +3,12 @@
 import pytest
 
 from jfsnb.driver.config.merging import load, merge
+from jfsnb.driver.mountpods.building import Identity, build, placed_by_selector, without_requests
 from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.driver.settings.errors import SettingsError
 from jfsnb.driver.settings.hash import settings_hash
-from jfsnb.driver.settings.options import volume_context
-from jfsnb.sandbox.csi.rules.mount_pod import Identity, build, ordered, placed_by_selector, without_requests
-from jfsnb.sandbox.csi.rules.settings import Host, SettingsError, Volume, settings_of
+from jfsnb.driver.settings.host import Host
+from jfsnb.driver.settings.publication import Volume, settings_of
 from jfsnb.sandbox.world import config_text
 
 TARGET = "/var/lib/kubelet/pods/u-1/volumes/kubernetes.io~csi/pvc-AAAA/mount"
@@ -26,19 +27,18 @@ OLD = {"JUICEFS_CE_MOUNT_IMAGE": "juicedata/mount:ce-v1.1.0"}
 
 def make(patch=None, secrets=SECRETS, context=None, options=(), env=NEW, share_mode=""):
     patch = patch or {}
-    context = volume_context({"subPath": "pvc-AAAA", **(context or {})})
-    volume = Volume("pvc-AAAA", "pvc-AAAA", secrets, context, options)
-    settings = settings_of(volume, Host("node-1", "kube-system", CSI_POD, env), patch)
+    volume = Volume("pvc-AAAA", "pvc-AAAA", secrets, {"subPath": "pvc-AAAA", **(context or {})}, options)
+    host = Host("node-1", "kube-system", CSI_POD, env)
+    settings = settings_of(volume, host, patch)
     who = Identity(
         "juicefs-node-1-pvc-AAAA-abcdef",
-        "node-1",
         "/jfs/pvc-AAAA-abcdef",
         settings_hash(settings),
         "uuid-4",
         (TARGET,),
         share_mode,
     )
-    return build(settings, patch, who, env)
+    return build(settings, patch, who, host)
 
 
 def container(pod):
@@ -99,10 +99,6 @@ def test_internal_labels_win_and_templates_are_expanded_only_in_the_pod():
     assert "cache-dir=/cache/pvc-AAAA," in container(pod)["command"][2]
     assert container(pod)["readinessProbe"]["exec"]["command"] == ["stat", "/jfs/pvc-AAAA-abcdef"]
     assert [v["hostPath"]["path"] for v in pod["spec"]["volumes"] if v["name"] == "cachedir-0"] == ["/cache/pvc-AAAA"]
-
-
-def test_options_of_the_configmap_come_first_in_their_order():
-    assert ordered(["c", "b=1", "z=2", "a=3"], ["z=2", "b=1"]) == ["z=2", "b=1", "a=3", "c"]
 
 
 def test_sharing_leaves_the_sub_directory_to_the_bind():

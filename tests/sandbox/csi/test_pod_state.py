@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 
 from jfsnb.driver.mountpods.mount_pods import MountPod
-from jfsnb.driver.settings.hash import dump
-from jfsnb.sandbox.csi.rules import recreate
-from jfsnb.sandbox.csi.rules.settings import Host, Volume, settings_of
+from jfsnb.driver.mountpods.recreate import replacement
+from jfsnb.driver.settings.driver_secret import secret_data
+from jfsnb.driver.settings.host import Host
+from jfsnb.driver.settings.publication import Volume, settings_of
+from jfsnb.driver.settings.renewal import Sources
 from jfsnb.sandbox.csi.rules.stopping import has_stopped
 
 from .test_mount_pod import CSI_POD, NEW, SECRETS, make
@@ -29,21 +31,19 @@ def test_a_deleted_pod_has_stopped_when_its_client_ended_or_its_time_is_long_ove
     assert has_stopped(ended, datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def kept_settings(patch):
-    volume = Volume("pvc-AAAA", "pvc-AAAA", SECRETS, {"subPath": "pvc-AAAA"})
-    settings = settings_of(volume, Host("node-1", "kube-system", CSI_POD, NEW), patch)
-    import json
-
-    return json.loads(dump({**settings, "VolumeId": "", "SubPath": ""}))
-
-
+HOST = Host("node-1", "kube-system", CSI_POD, NEW)
 PV = {"spec": {"csi": {"volumeHandle": "pvc-AAAA", "volumeAttributes": {"subPath": "pvc-AAAA"}}}}
+
+
+def made_secret(patch):
+    volume = Volume("pvc-AAAA", "pvc-AAAA", SECRETS, {"subPath": "pvc-AAAA"})
+    return secret_data(settings_of(volume, HOST, patch), "")
 
 
 def replace(patch, old_patch=None, secrets=SECRETS, kept=True, pv=PV):
     old = make(old_patch)
-    sources = recreate.Sources(old, kept_settings(old_patch or {}) if kept else None, pv, secrets, patch)
-    return old, recreate.replacement(sources, Host("node-1", "kube-system", CSI_POD, NEW))[0]
+    sources = Sources(old, made_secret(old_patch or {}) if kept else None, pv, None, secrets, patch)
+    return old, replacement(sources, HOST, "juicefs-node-1-pvc-AAAA-ghijkl").pod
 
 
 def facts(obj):
@@ -76,8 +76,9 @@ def test_credentials_are_read_anew():
     assert "--bucket=other" in new["spec"]["containers"][0]["command"][2]
 
 
-def test_without_kept_settings_the_old_spec_is_used_again():
+def test_without_kept_settings_the_old_spec_is_used_again_with_today_s_image():
     old, new = replace({"ceMountImage": "juicedata/mount:ce-v1.4.0"}, kept=False)
-    assert new["spec"] == old["spec"]
+    assert facts(new).image == "juicedata/mount:ce-v1.4.0"
+    assert facts(new).command.mount_path == facts(old).command.mount_path
     assert facts(new).references == facts(old).references
     assert facts(new).name != facts(old).name

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from jfsnb.driver.settings.errors import SettingsError
 from jfsnb.sandbox.apimachinery.client import ApiError
 from jfsnb.sandbox.csi.cluster import Cluster
 from jfsnb.sandbox.csi.controller.job_runner import JobFailed
@@ -19,7 +20,6 @@ from jfsnb.sandbox.csi.juicefs import ClientError
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node.node_service import required
 from jfsnb.sandbox.csi.rules.capabilities import Mode, are_supported
-from jfsnb.sandbox.csi.rules.settings import SettingsError
 from jfsnb.sandbox.proto import messages as proto
 from jfsnb.sandbox.proto.messages import CsiError
 

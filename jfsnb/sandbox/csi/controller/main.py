@@ -7,6 +7,7 @@ import os
 from collections.abc import Coroutine
 from typing import Any
 
+from jfsnb.driver.settings.host import Host
 from jfsnb.sandbox.apimachinery.client import ApiClient
 from jfsnb.sandbox.csi.cluster import Cluster
 from jfsnb.sandbox.csi.controller.controller_service import ControllerService
@@ -17,7 +18,6 @@ from jfsnb.sandbox.csi.controller.volumes import Volumes
 from jfsnb.sandbox.csi.identity import VERSION, IdentityService
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node.config_file import ConfigFile
-from jfsnb.sandbox.csi.rules.settings import Host
 from jfsnb.sandbox.csi.server import listen, load_config, options, until_stopped
 from jfsnb.sandbox.proto import messages as proto
 

@@ -25,6 +25,7 @@ from jfsnb.driver.provisioning.persistent_volume import (
     secret_reference,
     volume_of,
 )
+from jfsnb.driver.settings.errors import SettingsError
 from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, EventRecorder, Informer, Obj
 from jfsnb.sandbox.apimachinery.wakeups import Wakeups
 from jfsnb.sandbox.csi.cluster import Cluster, is_recorded
@@ -32,7 +33,6 @@ from jfsnb.sandbox.csi.controller.quota import can_create
 from jfsnb.sandbox.csi.controller.volumes import Volumes
 from jfsnb.sandbox.csi.juicefs import ClientError
 from jfsnb.sandbox.csi.klog import Logger
-from jfsnb.sandbox.csi.rules.settings import SettingsError
 from jfsnb.sandbox.proto import messages as proto
 
 log = Logger("provisioner")

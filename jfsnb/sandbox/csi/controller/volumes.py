@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from jfsnb.driver.config.merging import merge
-from jfsnb.driver.settings.options import volume_context
+from jfsnb.driver.settings.attr import volume_context
+from jfsnb.driver.settings.driver_secret import secret_data
+from jfsnb.driver.settings.host import Host
+from jfsnb.driver.settings.publication import Json, Volume, settings_of
 from jfsnb.sandbox.apimachinery.client import Obj
 from jfsnb.sandbox.csi.cluster import Cluster
 from jfsnb.sandbox.csi.controller import quota
 from jfsnb.sandbox.csi.controller.job_runner import JobFailed, JobRunner
 from jfsnb.sandbox.csi.node.config_file import ConfigFile
 from jfsnb.sandbox.csi.rules import job
-from jfsnb.sandbox.csi.rules.settings import Host, Json, Volume, secret_data, settings_of
 
 
 class Volumes:
@@ -49,10 +51,10 @@ class Volumes:
         if pv is None:
             raise JobFailed(f'persistentvolumes "{volume_id}" not found')
         settings, patch = await self._settings(volume_id, pv, secrets)
-        settings["SubPath"] = settings["SubPath"] or volume_id
-        body = job.delete_volume(settings, patch, self.host.pod)
+        settings["SubPath"] = settings.get("SubPath") or volume_id
+        body = job.delete_volume(settings, patch, self.host)
         made = await self.runner.ensure(body)
-        await self.cluster.write_secret(settings["SecretName"], secret_data(settings), made)
+        await self.cluster.write_secret(settings["SecretName"], secret_data(settings, self.host.share_mode), made)
         name = body["metadata"]["name"]
         try:
             await self.runner.wait(name)
@@ -79,6 +81,6 @@ class Volumes:
         pv, pvc = await self.cluster.claim_of(volume_id, pv, None)  # type: ignore[assignment]
         spec, annotations = pv["spec"], ((pvc or {}).get("metadata") or {}).get("annotations") or {}
         patch = merge(self.config.current, pvc, None).fields
-        context = volume_context(spec["csi"].get("volumeAttributes") or {}, annotations)
+        context = volume_context(spec["csi"].get("volumeAttributes") or {}, annotations, self.host.unsafe_annotations)
         options = tuple(spec.get("mountOptions") or ())
         return settings_of(Volume(volume_id, volume_id, secrets, context, options), self.host, patch), patch

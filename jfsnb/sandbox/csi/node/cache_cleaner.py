@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from jfsnb.driver.mountpods.recreate import random_suffix
 from jfsnb.sandbox.apimachinery.client import ApiError, Obj
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
 from jfsnb.sandbox.csi.controller.job_runner import JobFailed, JobRunner
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.rules import job
-from jfsnb.sandbox.csi.rules.recreate import random_suffix
 
 log = Logger("pod-driver")
 GONE_SECONDS = 180

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from jfsnb.driver.names import DRIVER
+from jfsnb.driver.settings.host import Host
 from jfsnb.sandbox.apimachinery.client import ApiClient, Obj
 from jfsnb.sandbox.csi.cluster import Cluster
 from jfsnb.sandbox.csi.controller.controller_service import ControllerService
@@ -21,7 +22,6 @@ from jfsnb.sandbox.csi.node.passfd import FuseDescriptors
 from jfsnb.sandbox.csi.node.reconciler import Reconciler
 from jfsnb.sandbox.csi.node.upgrade import SOCKET
 from jfsnb.sandbox.csi.node.upgrader import Upgrader
-from jfsnb.sandbox.csi.rules.settings import Host
 from jfsnb.sandbox.csi.server import listen, load_config, options, socket_path, until_stopped
 
 log = Logger("main")

@@ -13,11 +13,17 @@ from typing import Any
 from jfsnb.driver import names
 from jfsnb.driver.config.merging import merge
 from jfsnb.driver.masking import strip_password
+from jfsnb.driver.mountpods.building import Identity, build, placed_by_selector
 from jfsnb.driver.mountpods.mount_pods import MountPod, losing_reference, would_reuse
+from jfsnb.driver.mountpods.recreate import random_suffix
 from jfsnb.driver.provisioning.persistent_volume import QUOTA_SET
 from jfsnb.driver.settings import quantity
-from jfsnb.driver.settings.hash import dump, settings_hash
-from jfsnb.driver.settings.options import mount_options, volume_context
+from jfsnb.driver.settings.attr import volume_context
+from jfsnb.driver.settings.driver_secret import secret_data
+from jfsnb.driver.settings.hash import settings_hash
+from jfsnb.driver.settings.host import Host
+from jfsnb.driver.settings.mount_options import requested
+from jfsnb.driver.settings.publication import Json, Volume, settings_of, with_scheme
 from jfsnb.sandbox.apimachinery.client import ApiError, Obj
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
 from jfsnb.sandbox.csi.controller.quota import set_quota
@@ -28,9 +34,6 @@ from jfsnb.sandbox.csi.node.config_file import ConfigFile
 from jfsnb.sandbox.csi.node.passfd import FuseDescriptors
 from jfsnb.sandbox.csi.rules import fuse_session
 from jfsnb.sandbox.csi.rules.job import volume_directory
-from jfsnb.sandbox.csi.rules.mount_pod import Identity, build, placed_by_selector
-from jfsnb.sandbox.csi.rules.recreate import random_suffix
-from jfsnb.sandbox.csi.rules.settings import Host, Json, Volume, secret_data, settings_of, with_scheme
 from jfsnb.sandbox.csi.rules.sharing import Sharing
 
 log = Logger("juicefs")
@@ -117,7 +120,9 @@ class Mounter:
         await self._wait_ready(plan, pod)
         if not plan.settings["UUID"]:
             await self._record_uuid(plan, pod.name)
-        directory = await self.directory(pod.command.mount_path, plan.settings["SubPath"], bool(plan.share_mode))
+        directory = await self.directory(
+            pod.command.mount_path, plan.settings.get("SubPath", ""), bool(plan.share_mode)
+        )
         if plan.capacity and plan.settings["IsCe"]:
             task = asyncio.ensure_future(self._limit(plan))
             self._tasks.add(task)
@@ -140,21 +145,22 @@ class Mounter:
         probe = asyncio.ensure_future(self._uuid(wanted.secrets))
         try:
             pv = await self.cluster.pv(wanted.volume_id)
-            unique_id, share_mode, owner = await self.sharing.resolve(wanted.volume_id, pv, wanted.secrets)
+            shared = await self.sharing.resolve(wanted.volume_id, pv, wanted.secrets)
             pv, pvc = await self.cluster.claim_of(wanted.volume_id, pv, app_pod)
             node = await self.cluster.own_node()
             patch = merge(self.config.current, pvc, node).fields
             annotations = ((pvc or {}).get("metadata") or {}).get("annotations") or {}
-            unsafe = self.host.env.get(names.UNSAFE_PVC_ANNOTATIONS) == "true"
-            context = volume_context(_own(wanted.context), annotations, unsafe)
-            options = mount_options(context, wanted.flags, wanted.read_only)
-            volume = Volume(wanted.volume_id, unique_id, wanted.secrets, context, options, await probe)
+            context = volume_context(_own(wanted.context), annotations, self.host.unsafe_annotations)
+            options = requested(context, wanted.flags, wanted.read_only)
+            volume = Volume(wanted.volume_id, shared.unique_id, wanted.secrets, context, options, await probe)
         finally:
             probe.cancel()
         settings = settings_of(volume, self.host, patch)
         log.info("Format/Auth command", cmd=settings["FormatCmd"])
         capacity = self._capacity(context, pv)
-        return Plan(settings, patch, settings_hash(settings), share_mode, owner or pv, capacity)
+        return Plan(
+            settings, patch, settings_hash(settings), self.host.share_mode, shared.storage_class or pv, capacity
+        )
 
     def _capacity(self, context: Mapping[str, str], pv: Obj | None) -> int:
         """Bytes for the quota that the node sets, unless the controller has (§4.2 step 11)."""
@@ -198,8 +204,8 @@ class Mounter:
         log.info("Need to create pod", podName=name)
         log.info("creating dir", path=path)
         os.makedirs(path, 0o777, exist_ok=True)
-        who = Identity(name, self.cluster.node, path, plan.settings_hash, str(uuid.uuid4()), (target,), plan.share_mode)
-        body = build(plan.settings, plan.patch, who, self.host.env)
+        who = Identity(name, path, plan.settings_hash, str(uuid.uuid4()), (target,), plan.share_mode)
+        body = build(plan.settings, plan.patch, who, self.host)
         by_selector = self.config.current.enable_node_selector
         if by_selector and await self.cluster.nodes_with_hostname(self.cluster.node) == [self.cluster.node]:
             body = placed_by_selector(body, app_pod)
@@ -220,8 +226,7 @@ class Mounter:
 
     async def write_secret(self, plan: Plan) -> None:
         """The driver-made Secret of this unique id; the last publication wins (§1.8)."""
-        kept = {**plan.settings, "VolumeId": "", "SubPath": ""}
-        data = {"jfsSettings": dump(kept), **secret_data(plan.settings)}
+        data = secret_data(plan.settings, plan.share_mode)
         await self.cluster.write_secret(plan.settings["SecretName"], data, plan.owner)
 
     # ---------------------------------------------------------------- waiting

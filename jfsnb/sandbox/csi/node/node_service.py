@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from jfsnb.driver.names import target_problem
+from jfsnb.driver.settings.errors import SettingsError
 from jfsnb.sandbox.apimachinery.client import ApiError
 from jfsnb.sandbox.csi.juicefs import ClientError
 from jfsnb.sandbox.csi.klog import Logger
@@ -16,7 +17,6 @@ from jfsnb.sandbox.csi.node import mounts
 from jfsnb.sandbox.csi.node.mounter import Mounter, MountFailed, Publication
 from jfsnb.sandbox.csi.node.releaser import Releaser
 from jfsnb.sandbox.csi.rules.capabilities import check_capability, is_reader
-from jfsnb.sandbox.csi.rules.settings import SettingsError
 from jfsnb.sandbox.proto import messages as proto
 from jfsnb.sandbox.proto.messages import CsiError
 
@@ -84,8 +84,6 @@ class NodeService:
             log.info("binding source at target", source=source, target=target)
             mounts.bind(source, target, read_only=wanted.read_only)
         except SettingsError as error:
-            if error.invalid:
-                raise CsiError(Code.INVALID_ARGUMENT, str(error)) from error
             raise CsiError(Code.INTERNAL, f"Could not mount juicefs: {error}") from error
         except (MountFailed, ClientError, OSError, TimeoutError) as error:
             raise CsiError(Code.INTERNAL, f"Could not mount juicefs: {error}") from error

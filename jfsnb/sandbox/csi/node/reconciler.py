@@ -10,6 +10,8 @@ import asyncio
 from datetime import UTC, datetime
 
 from jfsnb.driver import names
+from jfsnb.driver.mountpods import recreate
+from jfsnb.driver.mountpods.building import without_requests
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.mountpods.pod_state import State, is_resource_error, state_of
 from jfsnb.sandbox.apimachinery.client import Obj
@@ -21,8 +23,7 @@ from jfsnb.sandbox.csi.node.mounter import Mounter
 from jfsnb.sandbox.csi.node.recovery import recover
 from jfsnb.sandbox.csi.node.releaser import Releaser, remove_directory, unmount_path
 from jfsnb.sandbox.csi.node.replacer import Replacer
-from jfsnb.sandbox.csi.rules import fuse_session, recreate
-from jfsnb.sandbox.csi.rules.mount_pod import without_requests
+from jfsnb.sandbox.csi.rules import fuse_session
 from jfsnb.sandbox.csi.rules.stopping import has_stopped
 
 log = Logger("pod-driver")

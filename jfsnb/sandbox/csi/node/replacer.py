@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from jfsnb.driver import names
 from jfsnb.driver.config.merging import merge
+from jfsnb.driver.mountpods import recreate
 from jfsnb.driver.mountpods.mount_pods import MountPod
-from jfsnb.driver.settings.hash import dump
+from jfsnb.driver.settings.publication import Json
+from jfsnb.driver.settings.renewal import Sources, pv_name_of
 from jfsnb.sandbox.apimachinery.client import Obj
 from jfsnb.sandbox.csi.cluster import mount_pod_of
 from jfsnb.sandbox.csi.klog import Logger
 from jfsnb.sandbox.csi.node import mounts
 from jfsnb.sandbox.csi.node.mounter import Mounter
 from jfsnb.sandbox.csi.node.releaser import unmount_path
-from jfsnb.sandbox.csi.rules import fuse_session, recreate
-from jfsnb.sandbox.csi.rules.settings import Json, SettingsError, secret_data
+from jfsnb.sandbox.csi.rules import fuse_session
 
 log = Logger("pod-driver")
 MKDIR_SECONDS = 3
@@ -35,18 +35,13 @@ class Replacer:
             smooth: the old client ended by itself, for example in an upgrade: the new one gets its session and state.
         """
         pod = mount_pod_of(old)
-        sources = await self.sources(old, pod)
-        try:
-            body, settings = recreate.replacement(sources, self.mounter.host)
-        except SettingsError as error:
-            log.error(error, "apply config patch error, will ignore", podName=pod.name)
-            body, settings = recreate.copy_of(old), None
-        body = self._hand_over(body, pod, smooth)
-        if settings is not None:
-            kept = {**settings, "VolumeId": "", "SubPath": ""}
-            data = {"jfsSettings": dump(kept), **secret_data(settings)}
-            owner = await self.mounter.sharing.owner(pod.share_mode, sources.pv)  # type: ignore[arg-type]
-            await self.cluster.write_secret(settings["SecretName"], data, owner)
+        name = names.mount_pod_name(pod.node, pod.unique_id, recreate.random_suffix())
+        made = recreate.replacement(await self.sources(old, pod), self.mounter.host, name)
+        if made.problem is not None:
+            log.error(made.problem, "apply config patch error, will ignore", podName=pod.name)
+        body = self._hand_over(made.pod, pod, smooth)
+        if made.secret is not None:
+            await self.cluster.write_secret(names.secret_name(pod.unique_id), made.secret, None)
         await self._make_way(old, body)
         created = await self.cluster.create_mount_pod(body)
         self.cluster.mount_pods.store.setdefault((self.cluster.namespace, created["metadata"]["name"]), created)
@@ -81,23 +76,16 @@ class Replacer:
         except OSError as error:
             log.error(error, "mkdir mount point of pod", podName=pod.name)
 
-    async def sources(self, obj: Obj, pod: MountPod) -> recreate.Sources:
+    async def sources(self, obj: Obj, pod: MountPod) -> Sources:
         """What is known now for a successor of a Mount Pod (§3.4)."""
-        made = await self.cluster.secret(self.cluster.namespace, names.secret_name(pod.unique_id)) or {}
-        kept: Json | None = json.loads(made["jfsSettings"]) if made.get("jfsSettings") else None
-        pv = await self._pv_of(pod)
-        secrets = None
-        ref = (((pv or {}).get("spec") or {}).get("csi") or {}).get("nodePublishSecretRef")
-        if ref:
-            secrets = await self.cluster.secret(ref["namespace"], ref["name"])
+        made = await self.cluster.secret(self.cluster.namespace, names.secret_name(pod.unique_id))
+        pv = await self.cluster.pv(pv_name_of(obj, self.mounter.host) or "-")
         _, pvc = await self.cluster.claim_of("", pv, None)
+        ref = (((pv or {}).get("spec") or {}).get("csi") or {}).get("nodePublishSecretRef")
+        is_bound = pv is not None and pv["spec"].get("claimRef")
+        secret = await self.cluster.secret(ref["namespace"], ref["name"]) if ref and is_bound else None
         patch = merge(self.mounter.config.current, pvc, await self.cluster.own_node()).fields
-        return recreate.Sources(obj, kept, pv, secrets, patch)
-
-    async def _pv_of(self, pod: MountPod) -> Obj | None:
-        """The PV, looked up by the unique id as its name; in share modes by a reference (§3.4)."""
-        name = pod.references[0].pv_name if pod.share_mode and pod.references else pod.unique_id
-        return await self.cluster.pv(name)
+        return Sources(obj, made, pv, pvc, secret, patch)
 
 
 def _make_directory(path: str) -> None:

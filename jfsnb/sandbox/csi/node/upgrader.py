@@ -14,6 +14,8 @@ from pathlib import Path
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.mountpods.pod_state import why_not_upgradable
+from jfsnb.driver.settings.errors import SettingsError
+from jfsnb.driver.settings.renewal import renewed
 from jfsnb.sandbox.apimachinery.client import ApiError, EventRecorder, Obj
 from jfsnb.sandbox.apimachinery.remote_exec import ExecFailed
 from jfsnb.sandbox.csi.cluster import mount_pod_of
@@ -24,8 +26,6 @@ from jfsnb.sandbox.csi.node.passfd import TakeFailed
 from jfsnb.sandbox.csi.node.reconciler import Reconciler
 from jfsnb.sandbox.csi.node.running_client import RunningClient, UpgradeFailed, running_client
 from jfsnb.sandbox.csi.rules import fuse_session, job
-from jfsnb.sandbox.csi.rules.recreate import renewed
-from jfsnb.sandbox.csi.rules.settings import SettingsError
 
 log = Logger("grace")
 IN_PROCESS = timedelta(minutes=5)
@@ -181,7 +181,7 @@ class Upgrader:
     async def _canary(self, obj: Obj, pod: MountPod, recreate: bool, say: Say) -> None:
         """Prove that the node can have the configured image, and fetch its client where that is wanted."""
         sources = await self.reconciler.replacer.sources(obj, pod)
-        image = renewed(sources, self.mounter.host)["Attr"]["Image"] if sources.kept else pod.image
+        image = renewed(sources, self.mounter.host)["Attr"]["Image"] if sources.has_kept else pod.image
         body = job.canary(obj, image, recreate)
         name = body["metadata"]["name"]
         await self.runner.delete(name)

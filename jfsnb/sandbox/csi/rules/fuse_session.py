@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jfsnb.driver.mountpods.pod_state import passes_fuse
-from jfsnb.sandbox.csi.rules.settings import Json
+from jfsnb.driver.settings.publication import Json
 
 DISABLED = "DISABLE_GRACE_UPGRADE"
 SESSION_ID, STATE_PATH = "_JFS_META_SID", "_FUSE_STATE_PATH"

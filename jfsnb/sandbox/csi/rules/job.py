@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from jfsnb.driver import names
+from jfsnb.driver.mountpods.building import Identity, build
 from jfsnb.driver.mountpods.command import escape, quote_line
-from jfsnb.sandbox.csi.rules.mount_pod import Identity, build, option_key
-from jfsnb.sandbox.csi.rules.settings import Json
+from jfsnb.driver.settings.host import Host
+from jfsnb.driver.settings.mount_options import option_key
+from jfsnb.driver.settings.publication import Json
 
 JOB_LABEL = {names.APP_NAME: "juicefs-job"}
 CANARY_LABEL = "juicefs-canary-job"
@@ -21,21 +23,21 @@ MOUNT_POINT = "/mnt/jfs"
 KEPT_VOLUMES = ("rsa-key", "init-config", "config-", "hostpath-")
 
 
-def delete_volume(settings: Mapping[str, Any], patch: Mapping[str, Any], csi_pod: Mapping[str, Any]) -> Json:
+def delete_volume(settings: Mapping[str, Any], patch: Mapping[str, Any], host: Host) -> Json:
     """Job ``juicefs-<8 hex>-delvol``: mount the file system and ``juicefs rmr`` the volume's directory.
 
     Args:
         settings: of the volume, its directory as ``SubPath``. patch: merged fields of the ConfigMap.
-        csi_pod: the CSI Pod that starts the Job; its constraints are the Job's.
+        host: the CSI Pod that starts the Job; its constraints are the Job's.
     """
     name = f"{names.job_stem(settings['VolumeId'])}-delvol"
     client = names.CE_CLIENT if settings["IsCe"] else names.EE_CLIENT
     path = f"{MOUNT_POINT}/{escape(settings['SubPath'])}"
     remove = f"{_mount_command(settings)} && if [ -d {path} ]; then {client} rmr {path}; fi;"
     lines = [quote_line(settings["FormatCmd"]), remove]
-    pod = build(settings, patch, Identity(name, "", f"/tmp/{settings['VolumeId']}", "", ""), {})
+    pod = build(settings, patch, Identity(name, f"/tmp/{settings['VolumeId']}", "", ""), host)
     spec = {k: v for k, v in pod["spec"].items() if k not in ("nodeName", "priorityClassName", "preemptionPolicy")}
-    csi_spec = csi_pod.get("spec") or {}
+    csi_spec = host.pod.get("spec") or {}
     spec |= {k: csi_spec[k] for k in ("nodeSelector", "affinity", "tolerations") if csi_spec.get(k)}
     container = pod["spec"]["containers"][0]
     container = {
@@ -56,7 +58,7 @@ def _mount_command(settings: Mapping[str, Any]) -> str:
     if settings["IsCe"]:
         words = [names.CE_MOUNT, "${metaurl}", MOUNT_POINT]
     else:
-        rsa = ["rsa-key=/root/.rsa/rsa-key.pem"] if settings["encrypt_rsa_key"] else []
+        rsa = ["rsa-key=/root/.rsa/rsa-key.pem"] if settings.get("encrypt_rsa_key") else []
         options += [*rsa, "background"]
         words = [names.EE_MOUNT, escape(settings["source"]), MOUNT_POINT]
     return quote_line(" ".join([*words, *(["-o", escape(",".join(options))] if options else [])]))
