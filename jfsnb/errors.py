@@ -3,10 +3,12 @@
 JfsnbError (exit 3)
 ├── UsageError (2)            a parameter, option or name that cannot be used
 ├── ConnectionFailed (3)      no context, no connection, token refused
+│   └── UnexpectedAnswer (3)  something answered, but not as the API that was asked
 ├── PermissionMissing (3)     the API said 403, or the preflight found that it would
 ├── NotInCluster (3)          CSI driver, ConfigMap, PVC or Pod that is needed is not there
 ├── ConfigInvalid (3)         config.yaml cannot be used as it is
 ├── BundleInvalid (3)         a file or folder that was collected is damaged, or is none
+├── Expired (3)               the version of a list or watch is too old (HTTP 410)
 ├── ConflictError (3)         somebody else changed the object in between
 ├── WaitTimeout (3)           a deadline passed; says what was waited for and what was seen last
 ├── SandboxError (3)          the sandbox could not start, or a part of it died
@@ -43,6 +45,10 @@ class ConnectionFailed(JfsnbError):
     """No usable context, no connection, or credentials refused."""
 
 
+class UnexpectedAnswer(ConnectionFailed):
+    """Something answered, but not as the API that was asked would: no JSON, or another kind of object."""
+
+
 class PermissionMissing(JfsnbError):
     """The cluster refuses something that the step needs."""
 
@@ -57,6 +63,10 @@ class ConfigInvalid(JfsnbError):
 
 class BundleInvalid(JfsnbError):
     """A file or folder with what was read of a cluster cannot be used."""
+
+
+class Expired(JfsnbError):
+    """The resourceVersion of a watch or list is too old (HTTP 410)."""
 
 
 class ConflictError(JfsnbError):

@@ -144,18 +144,23 @@ def csi_nodes_ready(
     return result(CSI_NODE, Verdict.PASS, f"ready and registered on {len(nodes)} nodes")
 
 
-def permissions(allowed: Mapping[str, bool] | Unreadable) -> CheckResult:
+def permissions(allowed: Mapping[str, bool | None]) -> CheckResult:
     """Every permission is granted.
 
     Args:
-        allowed: permission in words (``patch configmaps in kube-system``) → granted.
+        allowed: permission in words (``patch configmaps in kube-system``) → granted; None where the cluster did not
+            say.
     """
-    if isinstance(allowed, Unreadable):
-        return unreadable(PERMISSIONS, allowed)
-    missing = [what for what, granted in allowed.items() if not granted]
+    missing = [what for what, granted in allowed.items() if granted is False]
+    unknown = [what for what, granted in allowed.items() if granted is None]
     evidence = [Evidence("permission", what, "missing") for what in missing]
+    evidence += [Evidence("permission", what, "not known") for what in unknown]
     if missing:
         return result(PERMISSIONS, Verdict.FAIL, f"missing: {', '.join(missing)}", evidence)
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        reason = f"could not look: the cluster does not say whether these credentials may {unknown[0]}{more}"
+        return result(PERMISSIONS, Verdict.ERROR, reason, evidence, "Ask whether SelfSubjectAccessReviews are allowed.")
     return result(PERMISSIONS, Verdict.PASS, f"all {len(allowed)} are granted")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jfsnb.cluster.answers import checked_review
 from jfsnb.cluster.client import Cluster
 from jfsnb.cluster.resources import RESOURCES
 from jfsnb.errors import ConnectionFailed, JfsnbError
@@ -19,14 +20,13 @@ def permitted(
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": attributes},
     }
-    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    path, what = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "the question what is allowed"
     try:
-        answer = cluster.transport.call("POST", path, None, body, what="the question what is allowed")
+        return checked_review(cluster.transport.call("POST", path, None, body, what=what), what)
     except ConnectionFailed:
         raise
     except JfsnbError:
         return None
-    return bool((answer.get("status") or {}).get("allowed"))
 
 
 def account(cluster: Cluster) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from jfsnb.cluster import answers
 from jfsnb.cluster.exec import Executed, execute
 from jfsnb.cluster.logs import LogFollower
 from jfsnb.cluster.resources import PLURALS, RESOURCES, path_of, title_of
@@ -67,8 +68,25 @@ class Cluster:
 
     def get(self, plural: str, namespace: str = "", name: str = "") -> Obj:
         """One object. Raises NotInCluster where there is none."""
-        answer = self.transport.call("GET", path_of(plural, namespace, name), what=title_of(plural, namespace, name))
-        return redact_object(answer)
+        return redact_object(self._object("GET", plural, namespace, name))
+
+    def _object(
+        self,
+        method: str,
+        plural: str,
+        namespace: str,
+        name: str,
+        query: dict[str, str | int | None] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Obj:
+        """A request whose answer is one object; a new one is made in its collection."""
+        path = path_of(plural, namespace, "" if method == "POST" else name)
+        what = title_of(plural, namespace, name)
+        answer = self.transport.call(method, path, query, body, content_type=content_type, what=what)
+        found = answers.checked_object(answer, plural, namespace, name, what)
+        self.transport.newest.see(plural, found["metadata"])
+        return found
 
     def find(self, plural: str, namespace: str = "", name: str = "") -> Obj | None:
         """One object, or None."""
@@ -83,9 +101,8 @@ class Cluster:
         Returns:
             None where there is no such Secret or key.
         """
-        path, what = path_of("secrets", namespace, name), title_of("secrets", namespace, name)
         try:
-            data = self.transport.call("GET", path, what=what).get("data") or {}
+            data = self._object("GET", "secrets", namespace, name).get("data") or {}
         except NotInCluster:
             return None
         learn_secret(data)
@@ -105,9 +122,13 @@ class Cluster:
         path, what, kind = path_of(plural, namespace), title_of(plural, namespace), RESOURCES[plural].kind
 
         def fetch(token: str) -> tuple[list[Obj], str]:
+            newest = self.transport.newest.of(plural)
             answer = self.transport.call("GET", path, {**query, "continue": token}, accept=accept, what=what)
-            items = [redact_object(item, kind) for item in answer.get("items") or ()]
-            return items, (answer.get("metadata") or {}).get("continue") or ""
+            found = answers.checked_list(answer, plural, what, metadata_only=metadata_only)
+            if not token:
+                self.transport.newest.check(plural, answer["metadata"], newest, what)
+            items = [redact_object(item, kind) for item in found]
+            return items, str(answer["metadata"].get("continue") or "")
 
         items, token = fetch("")
         if not token:
@@ -131,16 +152,15 @@ class Cluster:
         """One object as the columns that kubectl shows, wide ones included: one row, keyed by column name."""
         path, what = path_of(plural, namespace, name), title_of(plural, namespace, name)
         answer = self.transport.call("GET", path, {"includeObject": "None"}, accept=TABLE, what=what)
-        columns = [c["name"] for c in answer.get("columnDefinitions") or ()]
+        columns = [c["name"] for c in answers.checked_table(answer, what)["columnDefinitions"]]
         return tuple(dict(zip(columns, row["cells"], strict=False)) for row in answer.get("rows") or ())
 
     def create(self, obj: Obj, *, dry_run: bool = False) -> Obj:
         """Create an object as it is; ``dry_run`` asks the server whether it would take it."""
         plural, meta = PLURALS[obj["kind"]], obj["metadata"]
         namespace = meta.get("namespace", "")
-        query = {"dryRun": "All"} if dry_run else None
-        what = title_of(plural, namespace, meta["name"])
-        return redact_object(self.transport.call("POST", path_of(plural, namespace), query, obj, what=what))
+        query: dict[str, str | int | None] | None = {"dryRun": "All"} if dry_run else None
+        return redact_object(self._object("POST", plural, namespace, meta["name"], query, obj))
 
     def patch(
         self, plural: str, namespace: str, name: str, body: Any, *, kind: str = "merge", dry_run: bool = False
@@ -150,16 +170,8 @@ class Cluster:
         Raises:
             ConflictError: somebody else changed it in between.
         """
-        query = {"dryRun": "All", "fieldManager": "jfsnb"} if dry_run else {"fieldManager": "jfsnb"}
-        answer = self.transport.call(
-            "PATCH",
-            path_of(plural, namespace, name),
-            query,
-            body,
-            content_type=PATCH_TYPES[kind],
-            what=title_of(plural, namespace, name),
-        )
-        return redact_object(answer)
+        query: dict[str, str | int | None] = {"dryRun": "All" if dry_run else None, "fieldManager": "jfsnb"}
+        return redact_object(self._object("PATCH", plural, namespace, name, query, body, PATCH_TYPES[kind]))
 
     def delete(self, plural: str, namespace: str, name: str, *, uid: str = "", grace: int | None = None) -> bool:
         """Ask for an object's deletion; False when there is none (or one of another uid)."""
@@ -170,7 +182,8 @@ class Cluster:
             body["gracePeriodSeconds"] = grace
         try:
             what = title_of(plural, namespace, name)
-            self.transport.call("DELETE", path_of(plural, namespace, name), None, body, what=what)
+            answer = self.transport.call("DELETE", path_of(plural, namespace, name), None, body, what=what)
+            answers.checked_deletion(answer, plural, what)
         except NotInCluster:
             return False
         return True

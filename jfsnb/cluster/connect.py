@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import Any
 
+from jfsnb.cluster.answers import unexpected
 from jfsnb.cluster.client import Cluster
 from jfsnb.cluster.transport import Transport
 from jfsnb.errors import ConnectionFailed, PermissionMissing
@@ -32,17 +33,36 @@ def connect(settings: Settings | None = None, *, kubeconfig: str = "", context: 
     api, context = _client(kubeconfig, context)
     cluster = Cluster(context, api.configuration.host, Transport(api))
     version = cluster.transport.call("GET", "/version", what="the version of the cluster")
-    cluster = replace(cluster, version=str(version.get("gitVersion", "")))
-    try:
-        about = (cluster.find("configmaps", *ABOUT) or {}).get("data") or {}
-    except PermissionMissing:  # somebody who may not read kube-system is not the sandbox's admin
-        about = {}
+    if not isinstance(version.get("gitVersion"), str):
+        raise unexpected("the version of the cluster", "it names none")
+    cluster = replace(cluster, version=version["gitVersion"])
+    about = _about(cluster, must_be_sandbox=settings is not None and settings.is_sandbox)
     return replace(
         cluster,
         tier=about.get("tier", ""),
         tier_reason=about.get("reason", ""),
         default_image=about.get("image", ""),
     )
+
+
+def _about(cluster: Cluster, must_be_sandbox: bool) -> dict[str, str]:
+    """What a sandbox says about itself; nothing for a real cluster.
+
+    Raises:
+        JfsnbError: a sandbox was asked for, and it cannot be seen which one this is.
+    """
+    try:
+        found = cluster.find("configmaps", *ABOUT)
+    except PermissionMissing:  # somebody who may not read kube-system is not the sandbox's admin
+        if must_be_sandbox:
+            raise
+        found = None
+    if found is None and must_be_sandbox:
+        raise ConnectionFailed(
+            f"{cluster.server} does not say that it is a sandbox (no ConfigMap {'/'.join(ABOUT)})",
+            "start a sandbox: jfsnb sandbox up; or name a --cluster",
+        )
+    return (found or {}).get("data") or {}
 
 
 def _client(kubeconfig: str, context: str) -> tuple[Any, str]:

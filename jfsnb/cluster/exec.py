@@ -76,12 +76,12 @@ def _exit_code(status: str, what: str) -> int:
     """From the Status that ends an exec; the client's own reading fails where the command did not start."""
     try:
         answer = orjson.loads(status)
-    except orjson.JSONDecodeError:
+        if answer.get("status") == "Success":
+            return 0
+        causes = (answer.get("details") or {}).get("causes") or []
+        codes = [int(c["message"]) for c in causes if c.get("reason") == "ExitCode"]
+    except (ValueError, AttributeError, KeyError, TypeError):
         raise JfsnbError(f"{what}: ended without a status", "try again; the container may have ended") from None
-    if answer.get("status") == "Success":
-        return 0
-    causes = (answer.get("details") or {}).get("causes") or []
-    codes = [c["message"] for c in causes if c.get("reason") == "ExitCode"]
     if not codes:
         raise JfsnbError(f"{what}: {redact_text(str(answer.get('message')))[:400]}", "is the container running?")
-    return int(codes[0])
+    return codes[0]

@@ -13,6 +13,10 @@ class Resource(NamedTuple):
     namespaced: bool
     group: str = ""
 
+    @property
+    def api_version(self) -> str:
+        return self.root.removeprefix("/apis/").removeprefix("/api/")
+
 
 RESOURCES = {
     "nodes": Resource("/api/v1", "Node", False),

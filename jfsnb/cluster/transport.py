@@ -6,7 +6,9 @@ pool and its credential plug-ins.
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -17,25 +19,25 @@ import orjson
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from jfsnb.errors import ConflictError, ConnectionFailed, JfsnbError, NotInCluster, PermissionMissing
+from jfsnb.cluster.answers import NEXT_STEP, parsed, status_of, unexpected
+from jfsnb.cluster.versions import Newest
+from jfsnb.errors import ConflictError, ConnectionFailed, Expired, JfsnbError, NotInCluster, PermissionMissing
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 CALL_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
+#: Answers of a server that asks to come back later, and how long it is waited for in all.
+BUSY, BUSY_SECONDS = (429, 503), 10.0
+LOG = logging.getLogger(__name__)
 Query = Mapping[str, str | int | None]
 
 _ERRORS: dict[int, tuple[type[JfsnbError], str]] = {
-    401: (ConnectionFailed, "log in again, or check the token in the kubeconfig"),
     403: (PermissionMissing, "ask for this permission; `jfsnb doctor` lists what is missing"),
     404: (NotInCluster, "check the name and the namespace"),
     409: (ConflictError, "look at the object as it is now, and run the step again"),
 }
-
-
-class Expired(JfsnbError):
-    """The resourceVersion of a watch or list is too old (HTTP 410)."""
 
 
 class Transport:
@@ -48,6 +50,7 @@ class Transport:
     def __init__(self, api: ApiClient) -> None:
         self.configuration = api.configuration
         self.server: str = api.configuration.host.rstrip("/")
+        self.newest = Newest()
         self._pool: urllib3.PoolManager = api.rest_client.pool_manager
 
     def headers(self) -> dict[str, str]:
@@ -68,22 +71,23 @@ class Transport:
         content_type: str = "application/json",
         accept: str = "application/json",
         what: str = "",
-    ) -> Any:
-        """One request and its JSON answer.
+    ) -> dict[str, Any]:
+        """One request and its answer, a JSON object; whether it is the one that was asked for: jfsnb.cluster.answers.
 
         Args:
             what: the object in words, for messages.
 
         Raises:
-            ConnectionFailed, PermissionMissing, NotInCluster, ConflictError: see jfsnb.errors.
+            ConnectionFailed, UnexpectedAnswer, PermissionMissing, NotInCluster, ConflictError: see jfsnb.errors.
             Expired: HTTP 410.
             JfsnbError: any other refusal; says what the server said.
         """
         payload = None if body is None else orjson.dumps(body)
         response = self._send(method, path, query, payload, content_type, accept, CALL_SECONDS, stream=False)
         if response.status >= 400:
-            raise error_of(response.status, response.data, method, what or path)
-        return orjson.loads(response.data) if response.data else {}
+            after = response.headers.get("retry-after", "")
+            raise error_of(response.status, response.data, method, what or path, after)
+        return parsed(response.data, what or path)
 
     def server_time(self) -> datetime | None:
         """What the API server's clock says, in whole seconds; None when no answer has a date."""
@@ -100,7 +104,10 @@ class Transport:
         if response.status >= 400:
             data = response.read()
             response.release_conn()
-            raise error_of(response.status, data, "GET", what)
+            raise error_of(response.status, data, "GET", what, response.headers.get("retry-after", ""))
+        if "html" in response.headers.get("content-type", ""):
+            response.close()
+            raise unexpected(what, "it is an HTML page")
         return response
 
     def _send(
@@ -125,8 +132,7 @@ class Transport:
             read=2 if method == "GET" and not stream else 0,
             other=0,
             redirect=0,
-            status=3,
-            status_forcelist=(429, 503),
+            status=0,
             allowed_methods=None,
             backoff_factor=0.2,
             raise_on_status=False,
@@ -135,18 +141,42 @@ class Transport:
         url = self.server + path
         if fields:
             url += "?" + urlencode(fields)
-        try:
-            return self._pool.request(
-                method,
-                url,
-                body=payload,
-                headers=headers,
-                preload_content=not stream,
-                retries=retries,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
-            )
-        except HTTPError as error:
-            raise connection_error(self.server, error) from error
+        patience = Patience()
+        while True:
+            try:
+                response = self._pool.request(
+                    method,
+                    url,
+                    body=payload,
+                    headers=headers,
+                    preload_content=not stream,
+                    retries=retries,
+                    timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
+                )
+            except HTTPError as error:
+                raise connection_error(self.server, error) from error
+            if response.status not in BUSY or not patience.wait(self.server, response):
+                return response
+            response.drain_conn()
+
+
+class Patience:
+    """How long a server that asks to come back later is waited for: a few times, and not for long."""
+
+    def __init__(self) -> None:
+        self._attempts, self._left = 3, BUSY_SECONDS
+
+    def wait(self, server: str, response: urllib3.BaseHTTPResponse) -> bool:
+        """Wait as the answer asks; False where that is too long, or was often enough."""
+        asked = response.headers.get("retry-after", "")
+        seconds = float(asked) if asked.isdigit() else 0.2 * 2 ** (3 - self._attempts)
+        if not self._attempts or seconds > self._left:
+            return False
+        self._attempts, self._left = self._attempts - 1, self._left - seconds
+        if seconds >= 1:
+            LOG.warning("%s is busy (HTTP %s) and asks to wait %s s: waiting", server, response.status, asked)
+        time.sleep(seconds)
+        return True
 
 
 def connection_error(server: str, error: Exception) -> ConnectionFailed:
@@ -163,17 +193,27 @@ def connection_error(server: str, error: Exception) -> ConnectionFailed:
     return ConnectionFailed(f"no connection to {server}: {text}", "check address, VPN and proxy; is the cluster up?")
 
 
-def error_of(status: int, data: bytes, method: str, what: str) -> JfsnbError:
-    """An error of ours for a refused request. Only a Status object's message is repeated, cut to 400 characters."""
-    try:
-        answer = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        answer = {}
-    message = str(answer.get("message") or "")[:400] if answer.get("kind") == "Status" else ""
-    if status == 410 or answer.get("reason") == "Expired":
-        return Expired(message or "resourceVersion expired", "list again")
-    kind, next_step = _ERRORS.get(status, (JfsnbError, "see the message; the cluster refused the request as it is"))
-    if status == 401:
-        return kind(f"the cluster refused the credentials (401) for {what}", next_step)
+def error_of(status: int, data: bytes, method: str, what: str, retry_after: str = "") -> JfsnbError:
+    """An error of ours for a refused request. Only a Status object's message is repeated, cut to 400 characters.
+
+    What is no Status does not come from a Kubernetes API: that something is forbidden or is not there is believed only
+    from one.
+    """
+    answer = status_of(data)
     verbs = {"GET": "read", "POST": "create", "PUT": "replace", "PATCH": "change", "DELETE": "delete"}
-    return kind(f"cannot {verbs.get(method, method)} {what}: {message or f'HTTP {status}'}", next_step)
+    doing = f"cannot {verbs.get(method, method)} {what}"
+    if status == 401:
+        return ConnectionFailed(
+            f"the cluster refused the credentials (401) for {what}",
+            "log in again, or check the token in the kubeconfig",
+        )
+    if status in BUSY:
+        later = f", and asks to come back in {retry_after} s" if retry_after else ""
+        return JfsnbError(f"{doing}: the API server is busy (HTTP {status}){later}", "try again later")
+    if not answer:
+        return JfsnbError(f"{doing}: HTTP {status}, not said by a Kubernetes API", NEXT_STEP)
+    message = str(answer.get("message") or "")[:400] or f"HTTP {status}"
+    if status == 410 or answer.get("reason") == "Expired":
+        return Expired(f"{doing}: {message}", "try again: what was asked for has changed meanwhile")
+    kind, next_step = _ERRORS.get(status, (JfsnbError, "see the message; the cluster refused the request as it is"))
+    return kind(f"{doing}: {message}", next_step)

@@ -7,15 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import orjson
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from jfsnb.cluster.answers import checked_change, checked_list
 from jfsnb.cluster.resources import RESOURCES, path_of, title_of
-from jfsnb.cluster.transport import Expired, Query, Transport, error_of
-from jfsnb.errors import ConnectionFailed
+from jfsnb.cluster.transport import Query, Transport, error_of
+from jfsnb.errors import ConnectionFailed, Expired
 from jfsnb.redact import redact_object
 
 Obj = dict[str, Any]
@@ -24,6 +25,7 @@ EventType = Literal["ADDED", "MODIFIED", "DELETED", "SYNCED"]
 QUIET_SECONDS = 60.0
 #: How long an API server may be away before a watch gives up.
 AWAY_SECONDS = 30.0
+SHORT_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Watch:
         self._deadline = time.monotonic() + seconds
         self._known: dict[str, Obj] = {}
         self._version = ""
+        self._told = 0  # events so far: what says that the server is there
         self._closed = threading.Event()
         self._response: urllib3.BaseHTTPResponse | None = None
 
@@ -57,9 +60,15 @@ class Watch:
         shut(self._response)
 
     def __iter__(self) -> Iterator[Event]:
+        """Trouble is waited out for a while, when nothing comes in between; then it is raised.
+
+        Raises:
+            JfsnbError: the collection cannot be read.
+        """
         synced = False
         away_since = 0.0
         while not self._over():
+            told = self._told
             try:
                 if not self._version:
                     yield from self._list()
@@ -68,13 +77,14 @@ class Watch:
                         yield Event("SYNCED", {})
                 yield from self._events()
                 away_since = 0.0
-            except Expired:
-                self._version = ""
-            except (ConnectionFailed, HTTPError, ValueError):  # ValueError: reading from a connection shut by close()
+            except (Expired, ConnectionFailed, HTTPError, ValueError) as error:
+                # ValueError: reading from a connection that close() has shut
                 if self._closed.is_set():
                     return
+                if isinstance(error, Expired):
+                    self._version = ""
                 now = time.monotonic()
-                away_since = away_since or now
+                away_since = now if told != self._told else away_since or now
                 if now - away_since > AWAY_SECONDS:
                     raise
                 self._closed.wait(0.2)
@@ -85,9 +95,12 @@ class Watch:
     def _list(self) -> Iterator[Event]:
         """Everything that is there now; after an expired version also what has gone meanwhile."""
         path, what = path_of(self._plural, self._namespace), title_of(self._plural, self._namespace)
+        newest = self._transport.newest.of(self._plural)
         answer = self._transport.call("GET", path, self._query, what=what)
+        items = checked_list(answer, self._plural, what)
+        self._transport.newest.check(self._plural, answer["metadata"], newest, what)
         before, self._known = self._known, {}
-        for item in answer["items"]:
+        for item in items:
             yield from self._see(item, before)
         for key, gone in before.items():
             if key not in self._known:
@@ -115,33 +128,37 @@ class Watch:
         path, what = path_of(self._plural, self._namespace), title_of(self._plural, self._namespace)
         seconds = min(QUIET_SECONDS, left)
         self._response = response = self._transport.open(path, query, read_seconds=max(0.1, seconds), what=what)
+        opened = time.monotonic()
         try:
             if self._closed.is_set():
                 return
             for line in lines(response):
-                change = orjson.loads(line)
-                obj = change["object"]
-                if change["type"] == "ERROR":
+                kind, obj = checked_change(line, self._plural, what)
+                if kind == "ERROR":
                     raise error_of(int(obj.get("code") or 500), orjson.dumps(obj), "GET", what)
                 self._version = obj["metadata"].get("resourceVersion") or self._version
-                if change["type"] == "BOOKMARK":
+                self._transport.newest.see(self._plural, obj["metadata"])
+                self._told += 1
+                if kind == "BOOKMARK":
                     continue
-                yield self._remember(change["type"], obj)
+                yield self._remember(kind, obj)
                 if self._over():
                     return
+            if time.monotonic() - opened < SHORT_SECONDS:
+                self._closed.wait(SHORT_SECONDS)  # a server that ends each watch at once is not asked in a hurry
         except urllib3.exceptions.ReadTimeoutError:
             return  # quiet, or past the deadline: the outer loop decides
         finally:
             self._response = None
             discard(response)
 
-    def _remember(self, kind: EventType, obj: Obj) -> Event:
+    def _remember(self, kind: str, obj: Obj) -> Event:
         obj = redact_object(obj, RESOURCES[self._plural].kind)
         if kind == "DELETED":
             self._known.pop(obj["metadata"]["uid"], None)
         else:
             self._known[obj["metadata"]["uid"]] = obj
-        return Event(kind, obj)
+        return Event(cast(EventType, kind), obj)
 
 
 def lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

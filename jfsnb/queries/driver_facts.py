@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jfsnb.checks.codes import Unreadable
 from jfsnb.cluster.client import Cluster
 from jfsnb.driver import names
 from jfsnb.driver.config.merging import DriverConfig, ImageDecision, effective_image, load
@@ -22,13 +23,13 @@ class Driver:
 
     Args:
         deployment: what its DaemonSet says.
-        daemon_set: of the CSI nodes; None when it may not be read.
+        daemon_set: of the CSI nodes; None where there is none.
         config_map: the ConfigMap with config.yaml.
         node_pods: the CSI node Pods.
     """
 
     deployment: Deployment
-    daemon_set: Obj | None
+    daemon_set: Obj | Unreadable | None
     config_map: Obj
     node_pods: tuple[Obj, ...]
 
@@ -100,11 +101,13 @@ def find_driver(cluster: Cluster, namespace: str = "") -> Driver:
             f"JuiceFS CSI drivers in several namespaces: {', '.join(spaces)}", "set driver_namespace to one of them"
         )
     owner = next((o["name"] for o in pods[0]["metadata"].get("ownerReferences") or () if o["kind"] == "DaemonSet"), "")
+    daemon_set: Obj | Unreadable | None
     try:
         daemon_set = cluster.find("daemonsets", spaces[0], owner or names.CSI_NODE_DAEMON_SET)
-    except PermissionMissing:
-        daemon_set = None
-    deployment = replace(Deployment.from_object(daemon_set or pods[0]), namespace=spaces[0])
+    except PermissionMissing as error:  # its Pods say nearly as much
+        daemon_set = Unreadable(error.what)
+    told = daemon_set if isinstance(daemon_set, dict) else pods[0]
+    deployment = replace(Deployment.from_object(told), namespace=spaces[0])
     name = deployment.config_map or names.CONFIG_MAP
     config_map = cluster.find("configmaps", spaces[0], name)
     if config_map is None:

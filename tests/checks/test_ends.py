@@ -237,4 +237,5 @@ def test_permissions():
     assert preflight.permissions({"get pods": True}).verdict is Verdict.PASS
     missing = preflight.permissions({"get pods": True, "patch configmaps": False})
     assert missing.verdict is Verdict.FAIL and "patch configmaps" in missing.reason
-    assert preflight.permissions(GONE).verdict is Verdict.ERROR
+    unknown = preflight.permissions({"get pods": True, "patch configmaps": None})
+    assert unknown.verdict is Verdict.ERROR and "patch configmaps" in unknown.reason

@@ -9,7 +9,7 @@ import yaml
 from jfsnb.cluster.access import permitted
 from jfsnb.cluster.connect import connect
 from jfsnb.cluster.feeds import Feeds
-from jfsnb.errors import ConflictError, ConnectionFailed, NotInCluster, WaitTimeout
+from jfsnb.errors import ConflictError, ConnectionFailed, JfsnbError, NotInCluster, WaitTimeout
 
 pytestmark = pytest.mark.sandbox
 NAMESPACE = "juicefs-system"
@@ -90,6 +90,66 @@ def test_a_certificate_of_somebody_else(sandbox, tmp_path):
 def test_a_kubeconfig_that_is_not_there(tmp_path):
     with pytest.raises(ConnectionFailed, match="cannot be used"):
         connect(kubeconfig=str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("plugin", "said"),
+    [
+        ({"command": "no-such-plugin"}, "not found"),
+        ({"command": "/bin/false"}, "returned 1"),
+        ({"command": "sh", "args": ["-c", "echo login expired >&2; exit 3"]}, "returned 3. login expired"),
+        ({"command": "echo", "args": ["nonsense"]}, "failed to decode"),
+        ({"command": "echo", "args": ['{"apiVersion": "x", "kind": "y", "status": {}}']}, "does not match"),
+    ],
+)
+def test_a_credential_plugin_that_fails_is_named_as_the_cause(sandbox, tmp_path, plugin, said, capfd):
+    """cases/05: the official client goes on without credentials, as system:anonymous."""
+
+    def use(kubeconfig):
+        settings = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", **plugin}
+        kubeconfig["users"][0]["user"] = {"exec": settings}
+
+    with pytest.raises(ConnectionFailed, match=f"the credential plugin '{plugin['command']}' of context") as failed:
+        connect(kubeconfig=changed_kubeconfig(sandbox, tmp_path, use))
+    assert said in failed.value.what and sandbox.context in failed.value.what
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("no_proxy", ["", "example.com"])
+def test_a_proxy_variable_sends_nothing_to_loopback_through_the_proxy(sandbox, monkeypatch, no_proxy):
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, no_proxy)
+    found = connect(kubeconfig=str(sandbox.kubeconfig))
+    assert found.version
+    with pytest.raises(JfsnbError) as refused:  # the way of exec, over a websocket
+        found.execute(NAMESPACE, "nobody", ["true"])
+    assert "not found" in refused.value.what
+
+
+def test_a_proxy_is_used_for_what_is_elsewhere_unless_no_proxy_names_it(sandbox, tmp_path, monkeypatch):
+    def move(kubeconfig):
+        kubeconfig["clusters"][0]["cluster"]["server"] = "https://jfsnb.invalid:6443"
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    moved = changed_kubeconfig(sandbox, tmp_path, move)
+    with pytest.raises(ConnectionFailed, match="proxy"):
+        connect(kubeconfig=moved)
+    monkeypatch.setenv("NO_PROXY", ".invalid")
+    monkeypatch.setenv("no_proxy", ".invalid")
+    with pytest.raises(ConnectionFailed, match=r"jfsnb\.invalid") as failed:
+        connect(kubeconfig=moved)
+    assert "proxy" not in failed.value.what.lower()
+
+
+def test_a_proxy_of_the_kubeconfig_is_for_everything(sandbox, tmp_path):
+    def use(kubeconfig):
+        kubeconfig["clusters"][0]["cluster"]["proxy-url"] = "http://127.0.0.1:1"
+
+    with pytest.raises(ConnectionFailed, match="proxy"):
+        connect(kubeconfig=changed_kubeconfig(sandbox, tmp_path, use))
 
 
 def test_create_find_change_delete(cluster):

@@ -5,9 +5,9 @@ import json
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from jfsnb.cluster.transport import Expired
+from jfsnb.cluster.versions import Newest
 from jfsnb.cluster.watch import Watch
-from jfsnb.errors import ConnectionFailed
+from jfsnb.errors import ConnectionFailed, Expired
 
 
 class Body:
@@ -35,6 +35,7 @@ class Server:
     def __init__(self, lists, watches):
         self.lists, self.watches = list(lists), list(watches)
         self.asked = []
+        self.newest = Newest()
 
     def call(self, method, path, query=None, body=None, **_):
         answer = self.lists.pop(0)
@@ -51,11 +52,12 @@ class Server:
 
 
 def pod(name, version):
-    return {"metadata": {"name": name, "uid": f"uid-{name}", "resourceVersion": str(version)}}
+    meta = {"name": name, "uid": f"uid-{name}", "resourceVersion": str(version)}
+    return {"kind": "Pod", "apiVersion": "v1", "metadata": meta}
 
 
 def listed(version, *pods):
-    return {"metadata": {"resourceVersion": str(version)}, "items": list(pods)}
+    return {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": str(version)}, "items": list(pods)}
 
 
 def line(kind, obj):
@@ -92,7 +94,10 @@ def test_goes_on_after_a_dropped_connection_without_telling_twice():
 def test_bookmarks_move_the_version_and_are_not_told():
     server = Server(
         [listed(5)],
-        [[line("BOOKMARK", {"metadata": {"resourceVersion": "90"}})], [line("ADDED", pod("a", 91))]],
+        [
+            [line("BOOKMARK", {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "90"}})],
+            [line("ADDED", pod("a", 91))],
+        ],
     )
     assert told(server, "ADDED a") == ["SYNCED", "ADDED a"]
     assert server.asked == ["5", "90"]
@@ -100,7 +105,7 @@ def test_bookmarks_move_the_version_and_are_not_told():
 
 @pytest.mark.parametrize("how", ["in the stream", "as an answer"])
 def test_an_expired_version_is_made_up_for_by_listing(how):
-    gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+    gone = {"kind": "Status", "apiVersion": "v1", "code": 410, "reason": "Expired", "message": "too old"}
     expired = [line("ERROR", gone)] if how == "in the stream" else Expired("too old")
     server = Server(
         [listed(5, pod("kept", 1), pod("changed", 2), pod("gone", 3)), listed(50, pod("kept", 1), pod("changed", 40))],

@@ -8,6 +8,7 @@ import pytest
 
 from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.cluster.client import Cluster
+from jfsnb.cluster.versions import Newest
 from jfsnb.errors import CheckFailed, ConflictError, JfsnbError, NotInCluster, UsageError, WaitTimeout
 from jfsnb.queries.model import Result
 from jfsnb.run.change.model import Outcome, State
@@ -31,6 +32,7 @@ class Server:
     """An API server that has only the namespace kube-system."""
 
     uid = "one"
+    newest = Newest()
 
     def call(self, method, path, query=None, body=None, **_):
         assert (method, path) == ("GET", "/api/v1/namespaces/kube-system")
