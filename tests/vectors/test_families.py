@@ -4,7 +4,7 @@ import pytest
 
 from tests.vectors.comparing import DATA, DIFFER, NO_COUNTERPART, compare, family_of
 
-DONE = ("decisions", "images", "names", "values")
+DONE = ("config", "decisions", "images", "names", "values")
 
 
 @pytest.mark.parametrize("family", DONE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +9,15 @@ from typing import Any
 from jfsnb.driver import images, names
 from jfsnb.driver.config import goyaml, schema
 from jfsnb.driver.config.selectors import LabelSelector, Match, PvcSelector, Selector
+from jfsnb.driver.golang.decoding import unmarshal
+from jfsnb.driver.golang.types import decoded_over, dumps, shape
+from jfsnb.driver.golang.types import fields as go_fields
 
 Obj = Mapping[str, Any]
 #: Fields of which a later entry replaces the whole value of an earlier one.
 REPLACED = tuple(
     name
-    for name in schema.PATCH.fields
+    for name in go_fields(schema.PATCH)
     if name not in ("pvcSelector", "nodeSelector", "volumes", "volumeMounts", "volumeDevices", "startupProbe")
 )
 RESERVED_VOLUMES = ("rsa-key", "init-config", "config-", "jfs-dir", "update-db", "cachedir-")
@@ -109,34 +111,30 @@ def load(text: str) -> DriverConfig:
         ConfigInvalid: not YAML, or a value of a type that the driver refuses. The driver then keeps what it had.
     """
     document = goyaml.parse(text)
-    fitter = schema.Fitter(document)
-    data = fitter.fit(document.value, schema.CONFIG) or {}
+    data = schema.decoded(document)
     raw = list_key(document.value)
-    entries = []
-    for index, fields in enumerate(data.pop("mountPodPatch", None) or []):
-        path = (raw, index)
-        entries.append(_entry(index + 1, fields or {}, document.lines.get(path, 0)))
+    entries = tuple(
+        _entry(number, fields, document.lines.get((raw, number - 1), 0))
+        for number, fields in enumerate(data["mountPodPatch"] or (), start=1)
+    )
+    switches = {name: value for name, value in data.items() if name != "mountPodPatch"}
     repeated = tuple(schema.path_text(p) for p in document.repeated)
-    return DriverConfig(data, tuple(entries), tuple(fitter.unknown), repeated)
+    return DriverConfig(switches, entries, tuple(schema.unknown_keys(document)), repeated)
 
 
 def list_key(value: Any) -> str:
     """How mountPodPatch is spelt in this data; the driver folds case, and of several spellings the last one counts."""
-    keys = sorted(k for k in value if k.lower() == "mountpodpatch") if isinstance(value, dict) else []
+    keys = sorted(k for k in map(str, value) if k.lower() == "mountpodpatch") if isinstance(value, dict) else []
     return keys[-1] if keys else "mountPodPatch"
 
 
 def _entry(number: int, fields: dict[str, Any], line: int) -> PatchEntry:
-    pvc, node = fields.pop("pvcSelector", None), fields.pop("nodeSelector", None)
+    pvc, node = fields.get("pvcSelector"), fields.get("nodeSelector")
     selector = Selector(
         PvcSelector.of(pvc) if pvc is not None else None, LabelSelector.of(node) if node is not None else None
     )
-    return PatchEntry(number, selector, {k: v for k, v in fields.items() if v not in ("", [], {}) or _struct(k)}, line)
-
-
-def _struct(name: str) -> bool:
-    """Empty structs behind a pointer are kept by Go's omitempty; empty maps, lists and strings are not."""
-    return isinstance(schema.PATCH.fields[name], schema.Struct)
+    kept = {name: value for name, value in fields.items() if name not in ("pvcSelector", "nodeSelector")}
+    return PatchEntry(number, selector, kept, line)
 
 
 def merge(config: DriverConfig, pvc: Obj | None, node: Obj | None) -> MergedPatch:
@@ -190,7 +188,7 @@ def expand_templates(
         mount_point: mount path in the Mount Pod, ``/jfs/<unique id>-xxxxxx``.
         volume_id: volumeHandle. volume_name: ``name`` of the Secret. sub_path: of the volume.
     """
-    text = json.dumps(fields)
+    text = dumps(shape(fields, schema.PATCH))
     for name, value in (
         ("MOUNT_POINT", mount_point),
         ("VOLUME_ID", volume_id),
@@ -198,8 +196,11 @@ def expand_templates(
         ("SUB_PATH", sub_path),
     ):
         text = text.replace(f"${{{name}}}", value)
-    expanded: dict[str, Any] = json.loads(text)
-    return expanded
+    try:
+        expanded = unmarshal(text, schema.PATCH)
+    except ValueError:  # a value broke the JSON: the driver goes on with what it had
+        return dict(fields)
+    return dict(decoded_over(dict(fields), expanded))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jfsnb.driver.golang.json_syntax import syntax_error
+from jfsnb.driver.golang.quoting import json_number
 from jfsnb.driver.golang.types import fields, full_name, resolved
 from jfsnb.driver.settings.quantity import Quantity
 
@@ -49,7 +50,7 @@ def type_errors(value: Any, kind: str, struct: str = "", path: tuple[str, ...] =
         yield from _quantity_errors(value)
     elif kind == "IntOrString":
         if not isinstance(value, str):
-            yield from type_errors(value, "int32")
+            yield from type_errors(value, "int32", struct, path)
     elif kind[0].isupper() and isinstance(value, dict):
         yield from _struct_errors(value, kind, path)
     elif not _fits(value, kind):
@@ -93,4 +94,4 @@ def _json_name(value: Any, kind: str) -> str:
         return "object"
     if isinstance(value, list):
         return "array"
-    return f"number {json.dumps(value)}" if kind in _RANGES else "number"
+    return f"number {json_number(value)}" if kind in _RANGES else "number"

@@ -75,14 +75,45 @@ def by_field(value: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {name: item for name, item in found if name}
 
 
+def merged(value: Any, kind: str) -> Any:
+    """A JSON value with its fields by their own names; one that comes again in other case is decoded over the first."""
+    kind = resolved(kind).lstrip("*")
+    kind = resolved(kind)
+    if isinstance(value, list) and kind.startswith("[]"):
+        return [merged(item, kind[2:]) for item in value]
+    if isinstance(value, dict) and kind.startswith("map["):
+        return {key: merged(item, kind.partition("]")[2]) for key, item in value.items()}
+    if not (isinstance(value, dict) and is_struct(kind)):
+        return value
+    known = fields(kind)
+    result: dict[str, Any] = {}
+    folded = {name.lower(): name for name in known}
+    for key, item in value.items():
+        name = key if key in known else folded.get(key.lower(), "")
+        if name:
+            found = merged(item, known[name].kind)
+            result[name] = decoded_over(result[name], found) if name in result else found
+    return result
+
+
+def decoded_over(old: Any, new: Any) -> Any:
+    """What Go holds after it decoded ``new`` into a variable that held ``old``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: decoded_over(old[key], item) if key in old else item for key, item in new.items()}}
+    if isinstance(old, list) and isinstance(new, list):
+        return [decoded_over(old[n], item) if n < len(old) else item for n, item in enumerate(new)]
+    return new
+
+
 def _is_empty(value: Any, kind: str) -> bool:
     kind = resolved(kind)
     if kind.startswith("*"):
         return value is None
-    return not value and kind not in _NEVER_EMPTY and not _is_struct(kind)
+    return not value and kind not in _NEVER_EMPTY and not is_struct(kind)
 
 
-def _is_struct(kind: str) -> bool:
+def is_struct(kind: str) -> bool:
+    """Whether a type is one of the structs of ``types.txt``."""
     return kind in _table().structs
 
 

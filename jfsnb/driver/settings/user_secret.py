@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jfsnb.driver.config import goyaml
-from jfsnb.driver.config.schema import go_string
 from jfsnb.driver.golang.decoding import type_errors, unmarshal
 from jfsnb.driver.golang.types import by_field
+from jfsnb.driver.golang.yaml_json import to_json
 from jfsnb.driver.settings.errors import invalid_argument
 from jfsnb.errors import ConfigInvalid
 
@@ -33,13 +33,13 @@ def string_map(text: str) -> dict[str, str]:
         SettingsError: something else.
     """
     try:
-        found = goyaml.parse(text).value
-    except ConfigInvalid:
+        found = to_json(goyaml.parse(text).value, "map[string]string")
+    except (ConfigInvalid, ValueError):
         found = text
     if found is None:
         return {}
     if isinstance(found, dict) and not any(isinstance(item, dict | list) for item in found.values()):
-        return {key: "" if item is None else go_string(item) for key, item in found.items()}
+        return {key: "" if item is None else str(item) for key, item in found.items()}
     try:
         unmarshal(text, "map[string]string")
     except ValueError as error:
