@@ -69,9 +69,12 @@ def test_the_article_s_annotation_true_becomes_a_string():
 @pytest.mark.parametrize(
     "text,message",
     [
-        ("a: [", "error converting YAML to JSON: yaml: line"),
-        ("mountPodPatch: {a: b}", "cannot unmarshal object into Go struct field mountPodPatch"),
-        ("mountPodPatch:\n- labels: [a]", r"mountPodPatch\[0\].labels \(line 2\) of type map\[string\]string"),
+        ("a: [", r"error converting YAML to JSON: yaml: did not find expected node content\n.*\(line 1\)"),
+        ("mountPodPatch: {a: b}", "cannot unmarshal object into Go struct field Config.mountPodPatch"),
+        (
+            "mountPodPatch:\n- {}\n- labels: [a]",
+            r"mountPodPatch.labels of type map.*\n.*entry 2 .*, line 3",
+        ),
         ("mountPodPatch:\n- hostPID: maybe", "cannot unmarshal string"),
         ("mountPodPatch:\n- ceMountImage: [a]", "cannot unmarshal array"),
         ("mountPodPatch:\n- terminationGracePeriodSeconds: soon", "of type int64"),

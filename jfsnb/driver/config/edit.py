@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jfsnb.driver.config import goyaml
+from jfsnb.driver.config import goyaml, schema
 from jfsnb.driver.config import merging as config
 from jfsnb.driver.config.entry_text import places, quoted_like
 from jfsnb.driver.config.yaml_marks import Splice, Tree, value_region
@@ -175,12 +175,12 @@ def _is_undone(current: str, result: str, edit: Edit) -> bool:
 
 
 def _entries(value: Any) -> list[Any]:
-    key = config.list_key(value)
+    key = schema.list_key(value)
     return list((value or {}).get(key) or []) if isinstance(value, dict) else []
 
 
 def _rest(value: Any) -> dict[str, Any]:
-    key = config.list_key(value)
+    key = schema.list_key(value)
     return {k: v for k, v in value.items() if k != key} if isinstance(value, dict) else {}
 
 
@@ -211,7 +211,7 @@ def _change(text: str, scope: str, entry: config.PatchEntry, key: str, image: st
         raise _unsafe(f"the image of entry {entry.number} comes from a YAML merge (<<)")
     key_node, value_node = found
     expected = goyaml.parse(text).value
-    expected[config.list_key(expected)][entry.number - 1][key_node.value] = image
+    expected[schema.list_key(expected)][entry.number - 1][key_node.value] = image
     start, end = value_region(text, key_node, value_node)
     replacements = [Splice(start, end, quoted_like(text[start:end], image)), Splice(start, end, json.dumps(image))]
     return _first_proven(text, replacements, expected, unchanged)
@@ -221,7 +221,7 @@ def _add(text: str, scope: str, value: dict[str, Any], at: int, key: str, image:
     """Add an entry as number ``at`` + 1."""
     expected = copy.deepcopy(goyaml.parse(text).value)
     expected = {} if expected is None else expected
-    name = config.list_key(expected)
+    name = schema.list_key(expected)
     entries = expected.get(name) or []
     expected[name] = [*entries[:at], value, *entries[at:]]
     planned = Edit(scope, image, key, at + 1, True, text, text)

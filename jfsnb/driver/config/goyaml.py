@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from jfsnb.driver.config.yaml_errors import wording
+from jfsnb.driver.config.yaml_errors import place, wording
 from jfsnb.driver.golang.quoting import go_syntax
 from jfsnb.driver.golang.sizes import parse_float
 from jfsnb.errors import ConfigInvalid
@@ -100,7 +100,7 @@ def compose(text: str) -> yaml.Node | None:
         finally:
             loader.dispose()
     except (yaml.YAMLError, RecursionError) as error:
-        raise invalid(wording(error)) from error
+        raise invalid(wording(error), place(error)) from error
 
 
 def resolve(text: str) -> Any:
@@ -207,13 +207,19 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def invalid(problem: str) -> ConfigInvalid:
+def invalid(problem: str, where: str = "") -> ConfigInvalid:
     """What the driver logs about a config.yaml that is no YAML, or has no counterpart in JSON."""
-    return not_loaded(f"error converting YAML to JSON: yaml: {problem}")
+    return not_loaded(f"error converting YAML to JSON: yaml: {problem}", where)
 
 
-def not_loaded(text: str) -> ConfigInvalid:
-    """The error of a config.yaml that cannot be loaded; the text is the driver's."""
+def not_loaded(text: str, where: str = "") -> ConfigInvalid:
+    """The error of a config.yaml that cannot be loaded.
+
+    Args:
+        text: the driver's. where: in words, where to look; the driver does not tell, or counts otherwise.
+    """
+    place = f" ({where})" if where else ""
     return ConfigInvalid(
-        text, "Correct config.yaml; until then the driver keeps its old configuration, and its Pods cannot restart."
+        text,
+        f"Correct config.yaml{place}; until then the driver keeps its old configuration, and its Pods cannot restart.",
     )

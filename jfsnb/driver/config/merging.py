@@ -112,7 +112,7 @@ def load(text: str) -> DriverConfig:
     """
     document = goyaml.parse(text)
     data = schema.decoded(document)
-    raw = list_key(document.value)
+    raw = schema.list_key(document.value)
     entries = tuple(
         _entry(number, fields, document.lines.get((raw, number - 1), 0))
         for number, fields in enumerate(data["mountPodPatch"] or (), start=1)
@@ -120,12 +120,6 @@ def load(text: str) -> DriverConfig:
     switches = {name: value for name, value in data.items() if name != "mountPodPatch"}
     repeated = tuple(schema.path_text(p) for p in document.repeated)
     return DriverConfig(switches, entries, tuple(schema.unknown_keys(document)), repeated)
-
-
-def list_key(value: Any) -> str:
-    """How mountPodPatch is spelt in this data; the driver folds case, and of several spellings the last one counts."""
-    keys = sorted(k for k in map(str, value) if k.lower() == "mountpodpatch") if isinstance(value, dict) else []
-    return keys[-1] if keys else "mountPodPatch"
 
 
 def _entry(number: int, fields: dict[str, Any], line: int) -> PatchEntry:

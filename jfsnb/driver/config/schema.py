@@ -45,8 +45,25 @@ def decoded(document: Document, kind: str = CONFIG) -> Any:
     # A quantity that is none ends all at once; other complaints are kept until the end, and the first counts.
     ending = [p for p in problems if "Go struct field" not in p]
     for problem in ending or problems:
-        raise not_loaded(f"error unmarshaling JSON: while decoding JSON: {problem}")
+        raise not_loaded(f"error unmarshaling JSON: while decoding JSON: {problem}", _first_misfit(document))
     return shape(merged(value, kind), kind)
+
+
+def _first_misfit(document: Document) -> str:
+    """The first entry that does not fit, in words; empty when it is no entry."""
+    raw = list_key(document.value)
+    entries = document.value.get(raw) if isinstance(document.value, dict) else None
+    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if any(type_errors(to_json(entry, PATCH), PATCH)):
+            line = document.lines.get((raw, number), 0)
+            return f"entry {number + 1} of mountPodPatch, line {line}"
+    return ""
+
+
+def list_key(value: Any) -> str:
+    """How mountPodPatch is spelt in this data; the driver folds case, and of several spellings the last one counts."""
+    keys = sorted(k for k in map(str, value) if k.lower() == "mountpodpatch") if isinstance(value, dict) else []
+    return keys[-1] if keys else "mountPodPatch"
 
 
 def unknown_keys(document: Document, kind: str = CONFIG) -> Iterator[UnknownKey]:

@@ -49,10 +49,10 @@ def wording(error: Exception) -> str:
         problem = "did not find expected '-' indicator" if in_list else "did not find expected key"
     else:
         problem = next((ours for form, ours in _WORDS if re.match(form, problem)), problem)
-    return _place(error) + problem
+    return _line(error) + problem
 
 
-def _place(error: yaml.MarkedYAMLError) -> str:
+def _line(error: yaml.MarkedYAMLError) -> str:
     """``line N: ``; the library counts scanner errors from 1, others from 0, and names no line 0."""
     line = error.problem_mark.line if error.problem_mark else 0
     if line:
@@ -60,3 +60,9 @@ def _place(error: yaml.MarkedYAMLError) -> str:
     elif error.context_mark:
         line = error.context_mark.line
     return f"line {line}: " if line else ""
+
+
+def place(error: Exception) -> str:
+    """Where the error really is, as an editor counts lines; empty when it is not known."""
+    mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    return f"line {mark.line + 1}" if mark else ""
