@@ -62,4 +62,5 @@ def nothing_left(left: Sequence[str], failed: Sequence[str] = (), kept: bool = F
         return result(CLEAN, Verdict.FAIL, left[0], evidence)
     if failed:
         return result(CLEAN, Verdict.ERROR, failed[0], evidence)
+    evidence = [Evidence("cluster", "left", "nothing")]
     return result(CLEAN, Verdict.PASS, "everything is as it was before", evidence)

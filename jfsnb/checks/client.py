@@ -18,7 +18,7 @@ SPEC = register(
 )
 IMAGE_ID = register(
     "JFS-IMG-002",
-    "Level 2, image id: the node runs the very image that was meant",
+    "Level 2, image id: the node runs the digest that was given or, without one, not the baseline's image",
     "The tag was pushed again and the node kept an older image (IfNotPresent), or a mirror serves another one.",
     "Name the image by digest or by a tag of its own, or set imagePullPolicy: Always (driver 0.32 and later).",
 )
@@ -54,10 +54,15 @@ BUILT = register(
     "Give the build a tag of its own and build again; or name the image by digest.",
 )
 
-#: Where a version was read, best evidence first. Only ``on disk`` says nothing about what runs.
+#: Where a version was read, best evidence first. The last two say nothing about what serves.
 CONFIG_FILE, SESSIONS, EXECUTABLE, ON_DISK = ".config", "session", "executable", "on disk"
 #: What a client wrote when it was started: for files, where nobody can be asked.
 LOG = "log"
+SUPERVISOR = "supervisor"
+_NOT_SERVING = (ON_DISK, SUPERVISOR)
+_EXCHANGED = (
+    "Re-create the app Pod, or upgrade with --recreate, so that the Mount Pod's own image is the one that runs."
+)
 
 
 def spec_image(mount_pod: MountPod | Unreadable, image: str) -> CheckResult:
@@ -118,7 +123,7 @@ def running_client(
     """
     readable = {source: text for source, text in versions.items() if isinstance(text, str)}
     evidence = [Evidence(f"pod/{mount_pod}", f"version ({s})", v) for s, v in readable.items()]
-    living = {s: v for s, v in readable.items() if s != ON_DISK}
+    living = {s: v for s, v in readable.items() if s not in _NOT_SERVING}
     if not living:
         return unreadable(RUNNING, _why_not(versions))
     parsed = {source: ClientVersion.parse(text) for source, text in readable.items()}
@@ -133,7 +138,12 @@ def running_client(
     if ON_DISK in found and not found[ON_DISK].same_as(runs):
         reason = f"{runs} runs, but {found[ON_DISK]} is on disk: a restart would change the client"
         return result(RUNNING, Verdict.FAIL, reason, evidence)
-    return _against_expected(runs, expected, evidence)
+    judged = _against_expected(runs, expected, evidence)
+    if judged.verdict in (Verdict.PASS, Verdict.WARN) and SUPERVISOR in found:
+        before = found[SUPERVISOR]
+        reason = f"{judged.reason}; it was exchanged inside the container: its supervisor is still {before}"
+        return result(RUNNING, Verdict.WARN, reason, evidence, _EXCHANGED)
+    return judged
 
 
 def _against_expected(runs: ClientVersion, expected: str | Unreadable | None, evidence: list[Evidence]) -> CheckResult:
@@ -145,7 +155,7 @@ def _against_expected(runs: ClientVersion, expected: str | Unreadable | None, ev
         return result(RUNNING, Verdict.WARN, reason, evidence, "Ask the image itself: juicefs version.")
     if not runs.same_as(wanted):
         return result(RUNNING, Verdict.FAIL, f"{runs} runs, expected {wanted}", evidence)
-    if not (runs.commit and wanted.commit):
+    if not runs.is_surely(wanted):
         return result(RUNNING, Verdict.WARN, f"{runs} runs; only the number could be compared, no commit", evidence)
     return result(RUNNING, Verdict.PASS, f"{runs} runs, as expected", evidence)
 
@@ -178,8 +188,13 @@ def built_client(running_sha256: str | Unreadable, built_sha256: str, mount_pod:
     return result(BUILT, Verdict.FAIL, reason, evidence)
 
 
-def honest_tag(image: str, running: str | Unreadable) -> CheckResult:
-    """A tag like ``ce-v1.2.3`` is the version that the client reports."""
+def honest_tag(image: str, running: str | Unreadable, supervisor: str | Unreadable | None = None) -> CheckResult:
+    """A tag like ``ce-v1.2.3`` is the version that the client reports.
+
+    Args:
+        supervisor: version of the supervisor, where that is another file: then the client was exchanged inside the
+            container, and it is the supervisor's version that tells what the image holds.
+    """
     if isinstance(running, Unreadable):
         return unreadable(TAG, running)
     version = ClientVersion.parse(running)
@@ -189,7 +204,14 @@ def honest_tag(image: str, running: str | Unreadable) -> CheckResult:
     if version_claim(image) is None:
         return result(TAG, Verdict.NA, "the tag claims no version", evidence)
     if tag_contradicts(image, version):
-        return result(TAG, Verdict.WARN, f"the client is {version}", evidence)
+        held = ClientVersion.parse(supervisor) if isinstance(supervisor, str) else None
+        if held is not None and not tag_contradicts(image, held):
+            evidence.append(Evidence("supervisor", "version", str(supervisor)))
+            reason = f"the client is {version}: it was exchanged inside the container, whose image holds {held}"
+            return result(TAG, Verdict.WARN, reason, evidence, _EXCHANGED)
+        return result(
+            TAG, Verdict.FAIL, f"the tag of {image} claims another version: the client is {version}", evidence
+        )
     return result(TAG, Verdict.PASS, f"the client is {version}", evidence)
 
 

@@ -165,7 +165,7 @@ def restored(
 def caution(warnings: Sequence[str]) -> CheckResult:
     """The warnings of an edit (jfsnb.driver.edit_warnings), as one result."""
     if not warnings:
-        return result(CAUTION, Verdict.PASS, "nothing found")
+        return result(CAUTION, Verdict.PASS, "nothing found", [Evidence("config.yaml", "warnings", "none")])
     return result(CAUTION, Verdict.WARN, "; ".join(warnings), [Evidence("config.yaml", "warning", w) for w in warnings])
 
 

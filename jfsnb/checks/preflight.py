@@ -73,7 +73,8 @@ def mount_pod_mode(driver: Deployment | Unreadable) -> CheckResult:
         return unreadable(MODE, driver)
     if driver.process_mode:
         return result(MODE, Verdict.FAIL, "the driver runs with --by-process")
-    return result(MODE, Verdict.PASS, "Mount Pod mode")
+    evidence = [Evidence("CSI driver", f"arguments of {names.PLUGIN_CONTAINER}", "no --by-process")]
+    return result(MODE, Verdict.PASS, "Mount Pod mode", evidence)
 
 
 def config_known(driver: Deployment | Unreadable, scope: str = "canary") -> CheckResult:
@@ -108,6 +109,7 @@ def config_loads(text: str | Unreadable | None) -> CheckResult:
     evidence = [Evidence("config.yaml", "ignored", item) for item in odd]
     if odd:
         return result(CONFIG, Verdict.WARN, f"the driver ignores {odd[0]}", evidence, "Correct or remove the keys.")
+    evidence = [Evidence("config.yaml", "mountPodPatch", f"{len(loaded.entries)} entries, no unknown key")]
     return result(CONFIG, Verdict.PASS, f"{len(loaded.entries)} entries of mountPodPatch", evidence)
 
 
@@ -141,7 +143,8 @@ def csi_nodes_ready(
     evidence = [Evidence(f"node/{p.partition(':')[0]}", "CSI node", p.partition(": ")[2]) for p in problems]
     if problems:
         return result(CSI_NODE, Verdict.FAIL, problems[0], evidence)
-    return result(CSI_NODE, Verdict.PASS, f"ready and registered on {len(nodes)} nodes")
+    seen = [Evidence(f"node/{n}", "CSI node, CSINode", f"{by_node[n]['metadata']['name']}, registered") for n in nodes]
+    return result(CSI_NODE, Verdict.PASS, f"ready and registered on {len(nodes)} nodes", seen)
 
 
 def permissions(allowed: Mapping[str, bool | None]) -> CheckResult:
@@ -161,7 +164,8 @@ def permissions(allowed: Mapping[str, bool | None]) -> CheckResult:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         reason = f"could not look: the cluster does not say whether these credentials may {unknown[0]}{more}"
         return result(PERMISSIONS, Verdict.ERROR, reason, evidence, "Ask whether SelfSubjectAccessReviews are allowed.")
-    return result(PERMISSIONS, Verdict.PASS, f"all {len(allowed)} are granted")
+    granted = [Evidence("permission", what, "granted") for what in allowed]
+    return result(PERMISSIONS, Verdict.PASS, f"all {len(allowed)} are granted", granted)
 
 
 def is_ready(pod: Obj) -> bool:

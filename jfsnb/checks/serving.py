@@ -127,6 +127,9 @@ def mount_pod_ready(mount_pod: MountPod | Unreadable) -> CheckResult:
         return unreadable(READY, mount_pod)
     pod = f"pod/{mount_pod.name}"
     evidence = [Evidence(pod, "status.phase", mount_pod.phase), Evidence(pod, "restarts", str(mount_pod.restarts))]
+    ended = mount_pod.deleting or (mount_pod.completed and names.UPGRADE_PROCESS in mount_pod.annotations)
+    if ended and not mount_pod.references:
+        return result(READY, Verdict.NA, "it ends: nobody uses it any more", evidence)
     if mount_pod.deleting:
         return result(READY, Verdict.FAIL, "it is being deleted", evidence)
     if mount_pod.ready and mount_pod.phase == "Running":

@@ -23,13 +23,13 @@ FUSE = register(
 )
 NONCE = register(
     "JFS-IO-003",
-    "A random nonce came back by an independent route",
+    "What the smoke Pod wrote is in the file system, byte for byte",
     "What was written did not reach the file system, or something else was read.",
     "Compare the two routes' paths and mounts; look at the Mount Pod's log.",
 )
 ACCESS_LOG = register(
     "JFS-IO-004",
-    "The client's access log shows the write",
+    "The access log of the serving client shows the write: the data took this way",
     "Another client, or none, did the app Pod's I/O.",
     "Check which Mount Pod carries the reference (JFS-MNT-001).",
 )
@@ -141,7 +141,8 @@ def nonce_read_back(
     wrong = [c for c in copies if c.sha256 != nonce_sha256]
     if wrong:
         return result(NONCE, Verdict.FAIL, f"{wrong[0].route} reads something else than was written", evidence)
-    return result(NONCE, Verdict.PASS, f"{independent.route} reads exactly what was written", evidence)
+    reason = f"{independent.route} reads exactly what was written; whose client wrote it, the access log tells"
+    return result(NONCE, Verdict.PASS, reason, evidence)
 
 
 def access_log_shows(lines: Sequence[str] | Unreadable, file_name: str, mount_pod: str) -> CheckResult:

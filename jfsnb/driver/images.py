@@ -144,14 +144,19 @@ def editions_of(image: str) -> tuple[bool, ...]:
 
 @dataclass(frozen=True)
 class ClientVersion:
-    """What a client says of itself: ``5.1.2 (2024-08-09T07:18:24Z 5e26ba3)``, ``1.3.0+2025-07-03.30190ca``."""
+    """What a client says of itself: ``5.1.2 (2024-08-09T07:18:24Z 5e26ba3)``, ``1.3.0+2025-07-03.30190ca``.
+
+    Args:
+        build: what stands there instead of a commit, as packagers write it: ``pypi`` of ``1.3.0+2025-07-07.pypi``.
+    """
 
     number: str
     commit: str = ""
     date: str = ""
+    build: str = ""
 
     def __str__(self) -> str:
-        details = " ".join(filter(None, (self.date, self.commit)))
+        details = " ".join(filter(None, (self.date, self.commit, self.build)))
         return f"{self.number} ({details})" if details else self.number
 
     @classmethod
@@ -162,7 +167,10 @@ class ClientVersion:
             return None
         date, commit = match["date"] or "", match["commit"] or ""
         if match["build"] and not commit:
-            date, _, commit = match["build"].rpartition(".")
+            date, _, last = match["build"].rpartition(".")
+            if not re.fullmatch(r"[0-9a-f]{7,40}", last):
+                return cls(match["number"], "", date, last)
+            commit = last
         return cls(match["number"], commit, date)
 
     def same_as(self, other: ClientVersion) -> bool:
@@ -171,6 +179,14 @@ class ClientVersion:
             return False
         size = min(len(self.commit), len(other.commit))
         return self.commit[:size] == other.commit[:size]
+
+    def is_surely(self, other: ClientVersion) -> bool:
+        """The same by more than the number: by commit or, of a packager's builds, by date and build."""
+        if not self.same_as(other):
+            return False
+        if self.commit and other.commit:
+            return True
+        return bool(self.build and self.date) and (self.date, self.build) == (other.date, other.build)
 
 
 def version_claim(image: str) -> tuple[int, int, int] | None:

@@ -99,7 +99,8 @@ def client_checked(pod: MountPod, versions: Mapping[str, str | Unreadable] | Unr
         return []
     if isinstance(versions, Unreadable):
         return [client_checks.honest_tag(pod.image, versions)]
-    told = [client_checks.honest_tag(pod.image, clients.best(versions)[1])]
+    supervisor = versions.get(client_checks.SUPERVISOR)
+    told = [client_checks.honest_tag(pod.image, clients.best(versions)[1], supervisor)]
     agreed = client_checks.running_client(versions, None, pod.name)
     return [*told, agreed] if agreed.verdict is Verdict.FAIL else told
 

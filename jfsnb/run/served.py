@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from jfsnb.cluster.client import Cluster
-from jfsnb.driver.mountpods.deletion import reason_to_stay
+from jfsnb.driver.mountpods.deletion import NEXT_LOOK, delete_at, reason_to_stay
 from jfsnb.driver.mountpods.mount_pods import MountPod, claims_of
 from jfsnb.driver.names import MOUNT_POD_SELECTOR
 from jfsnb.errors import JfsnbError, NotInCluster, WaitTimeout
@@ -54,16 +54,32 @@ class Served:
         """(Mount Pod, what became of it), each waited for."""
         for pod in self.only_ours(cluster):
             try:
-                yield pod.name, _gone(cluster, pod, seconds)
+                yield pod.name, self._gone(cluster, pod, seconds)
             except JfsnbError as error:
                 yield pod.name, Outcome(State.FAILED, error.what)
 
+    def _gone(self, cluster: Cluster, pod: MountPod, seconds: float) -> Outcome:
+        """What has a delete delay is waited for only where that is over in time."""
+        now = datetime.now(UTC)
+        due = None if pod.references else delete_at(pod.annotations, now)
+        if due is not None and not pod.deleting:
+            left = (due + NEXT_LOOK - now).total_seconds()
+            if left > seconds:
+                return Outcome(State.STAYS, reason_to_stay(pod, now))
+            seconds = max(seconds, left + NEXT_LOOK.total_seconds())
+        try:
+            cluster.wait_gone("pods", pod.namespace, pod.name, seconds, pod.uid)
+        except WaitTimeout as error:
+            return self._why(cluster, pod, error.what)
+        return Outcome(State.UNDONE, "gone with its last user")
 
-def _gone(cluster: Cluster, pod: MountPod, seconds: float) -> Outcome:
-    try:
-        cluster.wait_gone("pods", pod.namespace, pod.name, seconds, pod.uid)
-    except WaitTimeout as error:
-        now = cluster.find("pods", pod.namespace, pod.name)
-        stays = reason_to_stay(MountPod.from_object(now), datetime.now(UTC)) if now else ""
-        return Outcome(State.STAYS, stays) if stays else Outcome(State.LEFT, error.what)
-    return Outcome(State.UNDONE, "gone with its last user")
+    def _why(self, cluster: Cluster, pod: MountPod, what: str) -> Outcome:
+        found = cluster.find("pods", pod.namespace, pod.name)
+        if found is None:
+            return Outcome(State.UNDONE, "gone with its last user")
+        now = MountPod.from_object(found)
+        if stays := reason_to_stay(now, datetime.now(UTC), self.uids):
+            return Outcome(State.STAYS, stays)
+        dead = len(now.references)
+        only = f" ({now.reason}); it carries {dead} references of this run's Pods, which are gone" if dead else ""
+        return Outcome(State.LEFT, what + only)

@@ -72,7 +72,7 @@ def test_running_client(versions, expected, verdict):
     "image,running,verdict",
     [
         ("a:ce-v1.3.0", "1.3.0", Verdict.PASS),
-        ("a:ce-v1.3.0", OLD, Verdict.WARN),
+        ("a:ce-v1.3.0", OLD, Verdict.FAIL),
         ("a:mine", OLD, Verdict.NA),
         ("a:ce-v1.3.0", "what?", Verdict.ERROR),
         ("a:ce-v1.3.0", GONE, Verdict.ERROR),
@@ -80,6 +80,22 @@ def test_running_client(versions, expected, verdict):
 )
 def test_honest_tag(image, running, verdict):
     assert client.honest_tag(image, running).verdict is verdict
+
+
+def test_a_client_that_was_exchanged_in_its_container_is_no_lie_of_the_tag():
+    found = client.honest_tag("a:ce-v1.3.0", NEW, "1.3.0+2025-07-07.pypi")
+    assert found.verdict is Verdict.WARN and "exchanged" in found.reason and "--recreate" in found.next_action
+    assert client.honest_tag("a:ce-v1.3.0", NEW, NEW).verdict is Verdict.FAIL
+    versions = {".config": NEW, "executable": NEW, "supervisor": OLD, "on disk": NEW}
+    running = client.running_client(versions, NEW, "mp")
+    assert running.verdict is Verdict.WARN and "its supervisor is still" in running.reason
+
+
+def test_build_metadata_is_no_commit_but_tells_one_build_from_another():
+    one, other = "1.4.1+2026-08-02.pypi", "1.4.1+2026-08-03.pypi"
+    assert client.running_client({".config": one}, one, "mp").verdict is Verdict.PASS
+    assert client.running_client({".config": one}, other, "mp").verdict is Verdict.WARN
+    assert client.running_client({".config": one}, "1.4.1+2026-08-02.30190ca", "mp").verdict is Verdict.WARN
 
 
 @pytest.mark.parametrize(

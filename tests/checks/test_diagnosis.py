@@ -306,7 +306,7 @@ SCENARIOS = [
     ("JFS-CFG-106", class_options, Verdict.WARN),
     ("JFS-IMG-101", newer_configuration, Verdict.WARN),
     ("JFS-IMG-102", edited(tag_pushed_again), Verdict.WARN),
-    ("JFS-IMG-103", false_tag, Verdict.WARN),
+    ("JFS-IMG-103", false_tag, Verdict.FAIL),
     ("JFS-IMG-104", binary_upgrade, Verdict.WARN),
     ("JFS-IMG-105", busy, Verdict.FAIL),
     ("JFS-IMG-106", edited(upgrading(timedelta(minutes=2))), Verdict.NOT_READY),

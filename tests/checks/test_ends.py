@@ -163,13 +163,47 @@ def test_mount_pod_gone(pod, verdict):
         (["<ERROR>: close session 3: connection refused"], None, Verdict.FAIL),
         (["<WARNING>: umount does not finish in 30 seconds, force exit"], 0, Verdict.FAIL),
         (["<INFO>: close session 3: <nil>"], 1, Verdict.FAIL),
-        ([], 0, Verdict.PASS),
+        ([], 0, Verdict.WARN),  # not a word: nobody knows whether it was flushed
         ([], None, Verdict.WARN),
+        ([], 137, Verdict.FAIL),
         (GONE, 0, Verdict.ERROR),
     ],
 )
 def test_client_exit(log, code, verdict):
     assert shutdown.client_exit(log, code, "mp", True).verdict is verdict
+
+
+#: As a real client of 1.4.1 with JFS_SUPER_COMM wrote them; its supervisor then ended with exit code 2.
+FLUSHED = "2026/11/29 11:03:44.997426 juicefs[21] <INFO>: flush buffered data in 2.294µs: <nil> [FlushAll@vfs.go:1327]"
+OPENED = (
+    "2026/11/29 11:03:37.429437 juicefs[21] <INFO>: Create session 50 OK with version: 1.4.1 [NewSession@base.go:796]"
+)
+
+
+@pytest.mark.parametrize(
+    "log,sessions,verdict,words",
+    [
+        ([FLUSHED], None, Verdict.WARN, "no data is lost"),
+        ([FLUSHED], frozenset({50}), Verdict.WARN, "no data is lost"),
+        ([], frozenset({49}), Verdict.PASS, "session 50 is closed"),
+        ([], frozenset({50}), Verdict.FAIL, "data may be lost"),
+        ([], GONE, Verdict.WARN, "not known"),
+    ],
+)
+def test_a_supervisor_that_ended_first_is_judged_by_what_is_known_of_the_data(log, sessions, verdict, words):
+    session = shutdown.session_of([OPENED])
+    found = shutdown.client_exit(log, 2, "mp", True, session=session, sessions=sessions)
+    assert (session, found.verdict) == (50, verdict)
+    assert words in found.reason and any(e.value == "2" for e in found.evidence)
+
+
+def test_a_client_that_goes_on_has_no_end_to_judge():
+    found = shutdown.client_exit([], None, "mp", True, stays="delete delay: it stays until noon")
+    assert found.verdict is Verdict.NA and "noon" in found.reason
+
+
+def test_references_of_pods_that_are_gone_keep_no_mount_pod():
+    assert shutdown.mount_pod_gone(mount_pod(), "mp", NOW, {UID}).verdict is Verdict.FAIL
 
 
 def test_a_lower_tier_never_passes_what_needs_a_data_path():

@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from jfsnb.checks.client import SUPERVISOR
 from jfsnb.checks.codes import result
+from jfsnb.checks.diagnosis.said import said_in
 from jfsnb.checks.diagnosis.snapshot import Snapshot, rule
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.driver import names
@@ -58,16 +60,29 @@ def tag_moved(snapshot: Snapshot) -> Iterator[CheckResult]:
 @rule(
     "JFS-IMG-103",
     "Clients are the version that their tag claims",
-    "The image was tagged with a version that its client does not have, or the binary was exchanged.",
+    "The image was tagged with a version that its client does not have.",
     "Tag images with the version that their client reports.",
     needs=["clients"],
+    wants=["events"],
 )
 def false_tag(snapshot: Snapshot) -> Iterator[CheckResult]:
     for pod in snapshot.parsed:
         version = ClientVersion.parse(snapshot.versions.get(pod.name, ""))
-        if version is not None and tag_contradicts(pod.image, version):
-            evidence = [_field(pod, "image", pod.image), _field(pod, "running client", str(version))]
-            yield result("JFS-IMG-103", Verdict.WARN, f"{pod.name} runs {version} from {pod.image}", evidence)
+        if version is None or not tag_contradicts(pod.image, version) or _exchanged(snapshot, pod):
+            continue
+        evidence = [_field(pod, "image", pod.image), _field(pod, "running client", str(version))]
+        yield result("JFS-IMG-103", Verdict.FAIL, f"{pod.name} runs {version} from {pod.image}", evidence)
+
+
+def _exchanged(snapshot: Snapshot, pod: MountPod) -> list[Evidence]:
+    """What tells that the client was exchanged inside its container: its supervisor, or the driver's event."""
+    told = snapshot.clients.get(pod.name) or {}
+    before, now = told.get(SUPERVISOR), snapshot.versions.get(pod.name, "")
+    if isinstance(before, str):
+        return [_field(pod, "supervisor", before), _field(pod, "running client", now)]
+    events = snapshot.events_of(pod.namespace, pod.name)
+    upgrades = (e for e in events if e.get("reason") == "Upgrade" and "Upgrade binary" in e.get("message", ""))
+    return [_field(pod, "event Upgrade", said_in(e).quoted(snapshot.now)) for e in upgrades]
 
 
 @rule(
@@ -75,18 +90,16 @@ def false_tag(snapshot: Snapshot) -> Iterator[CheckResult]:
     "Spec and client of a Mount Pod agree after an upgrade",
     "A binary upgrade exchanged the client inside the container; a restart goes back to the old one.",
     "Re-create the app Pod, or upgrade with --recreate.",
-    needs=["events"],
+    needs=["mount_pods"],
+    wants=["events", "clients"],
 )
 def binary_upgrade(snapshot: Snapshot) -> Iterator[CheckResult]:
     for pod in snapshot.parsed:
-        for event in snapshot.events_of(pod.namespace, pod.name):
-            message = event.get("message", "")
-            if event.get("reason") == "Upgrade" and "Upgrade binary" in message:
-                evidence = [_field(pod, "event Upgrade", message), _field(pod, "image", pod.image)]
-                yield result(
-                    "JFS-IMG-104", Verdict.WARN, f"{pod.name}: its client was exchanged inside the container", evidence
-                )
-                break
+        evidence = _exchanged(snapshot, pod)
+        if evidence:
+            evidence.append(_field(pod, "image", pod.image))
+            reason = f"{pod.name}: its client was exchanged inside the container"
+            yield result("JFS-IMG-104", Verdict.WARN, reason, evidence)
 
 
 @rule(

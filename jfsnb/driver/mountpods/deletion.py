@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from jfsnb.driver import names
 from jfsnb.driver.golang.duration import nanoseconds
 from jfsnb.driver.golang.stamps import parse_stamp
 from jfsnb.driver.mountpods.mount_pods import MountPod
+
+#: How often the driver looks whether a delay is over, with room for a late look (§4.6).
+NEXT_LOOK = timedelta(seconds=10)
 
 
 def delete_at(annotations: Mapping[str, str], now: datetime, zone: tzinfo = UTC) -> datetime | None:
@@ -32,11 +35,17 @@ def delete_at(annotations: Mapping[str, str], now: datetime, zone: tzinfo = UTC)
     return moment if now < moment else None
 
 
-def reason_to_stay(pod: MountPod, now: datetime) -> str:
-    """Why a Mount Pod rightly goes on existing after one of its users has gone; empty when there is no reason."""
-    if pod.references:
-        users = len(pod.references)
+def reason_to_stay(pod: MountPod, now: datetime, gone: Collection[str] = ()) -> str:
+    """Why a Mount Pod rightly goes on existing after one of its users has gone; empty when there is no reason.
+
+    Args:
+        gone: UIDs of Pods that are known to be gone: a reference of theirs serves nobody.
+    """
+    users = sum(r.pod_uid not in gone for r in pod.references)
+    if users:
         return f"it still serves {users} other volume mount{'s' if users > 1 else ''}"
+    if pod.references:
+        return ""
     moment = delete_at(pod.annotations, now)
     if moment is not None and now < moment:
         return f"delete delay: it stays until {moment.isoformat(timespec='seconds')}"

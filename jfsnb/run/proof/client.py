@@ -49,6 +49,7 @@ def client(run: Run) -> Client:
             serving, _expected_digest(built, serving), baseline if isinstance(baseline, MountPod) else None
         ),
         client_checks.running_client(versions, expected, serving.name),
+        client_checks.honest_tag(serving.image, runs, versions.get(client_checks.SUPERVISOR)),
         client_checks.another_than_baseline(
             image, baseline.image if isinstance(baseline, MountPod) else "", _text(runs), _text(runs_before)
         ),

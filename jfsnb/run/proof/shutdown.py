@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,12 +13,12 @@ from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.model import CheckResult
 from jfsnb.checks.tier import labelled
 from jfsnb.cluster.feeds import Feeds, Item
-from jfsnb.driver.mountpods.deletion import reason_to_stay
+from jfsnb.driver.mountpods.deletion import NEXT_LOOK, delete_at, reason_to_stay
 from jfsnb.driver.mountpods.mount_pods import MountPod, container_status
 from jfsnb.driver.names import MOUNT_CONTAINER
-from jfsnb.queries import driver_facts
+from jfsnb.queries import clients, driver_facts
 from jfsnb.queries.model import Row, Timeline
-from jfsnb.run.proof.serving import Smoked, smoked
+from jfsnb.run.proof.serving import Smoked, baseline_mount_pod, smoked
 from jfsnb.run.results import Deployed, Shutdown
 from jfsnb.run.state import Run, part
 
@@ -30,7 +31,11 @@ FOLLOW_SECONDS = 10.0
 
 @dataclass
 class _Ending:
-    """What has been seen since before the deletion."""
+    """What has been seen since before the deletion.
+
+    Args:
+        gone: UIDs of this run's Pods that are gone. patience: seconds; a shorter delete delay is waited for.
+    """
 
     known: Smoked
     mount_name: str
@@ -44,6 +49,8 @@ class _Ending:
     deleted_at: float = 0.0
     steps: list[Row] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
+    gone: frozenset[str] = frozenset()
+    patience: float = 0.0
 
     def note(self, what: str) -> bool:
         """Write down when something was first seen; False when it was before."""
@@ -65,8 +72,12 @@ class _Ending:
         facts = self.mount_facts
         if self.mount_gone or facts is None:
             return True
-        stays = not facts.serves(self.known.uid, self.known.volume) and not facts.deleting
-        return stays and bool(reason_to_stay(facts, datetime.now(UTC)))
+        if facts.serves(self.known.uid, self.known.volume) or facts.deleting:
+            return False
+        now = datetime.now(UTC)
+        due = None if facts.references else delete_at(facts.annotations, now)
+        soon = due is not None and (due + NEXT_LOOK - now).total_seconds() < self.patience
+        return bool(reason_to_stay(facts, now, self.gone)) and not soon
 
 
 @part(Shutdown)
@@ -76,8 +87,9 @@ def shutdown(run: Run) -> Shutdown:
     driver = driver_facts.find_driver(run.cluster, run.settings.driver_namespace)
     app = run.cluster.get("pods", known.namespace, known.pod)
     grace = int(app["spec"].get("terminationGracePeriodSeconds") or 30)
-    ending = _Ending(known, known.mount_pod, pod=app)
-    with Feeds(run.cluster, run.settings.timeout + grace) as feeds:
+    gone = frozenset({known.uid, *_gone_before(run)})
+    ending = _Ending(known, known.mount_pod, pod=app, gone=gone, patience=run.settings.timeout)
+    with Feeds(run.cluster, run.settings.timeout + grace + NEXT_LOOK.total_seconds()) as feeds:
         container = app["spec"]["containers"][0]["name"]
         feeds.logs("log", known.namespace, known.pod, container, tail=1)
         feeds.logs("mount log", driver.namespace, known.mount_pod, MOUNT_CONTAINER, tail=1)
@@ -109,7 +121,7 @@ def shutdown(run: Run) -> Shutdown:
             mount_log=tuple(ending.mount_log),
             steps=tuple(ending.steps),
             mount_pod_gone=ending.mount_gone,
-            checks=labelled(_judge(run, ending), run.cluster.tier),
+            checks=labelled(_judge(run, ending, mount_before), run.cluster.tier),
             timeline=tuple(timeline.entries),
         )
     )
@@ -179,7 +191,26 @@ def _exit_code(pod: Obj | None, container: str) -> int | None:
     return int(ended["exitCode"]) if ended else None
 
 
-def _judge(run: Run, ending: _Ending) -> tuple[CheckResult, ...]:
+def _gone_before(run: Run) -> set[str]:
+    """UIDs of Pods that this run has made and that are gone: their references serve nobody."""
+    made = {e.change.uid for e in run.journal.entries() if e.change.plural == "pods" and e.outcome}
+    return made - {""}
+
+
+def _sessions(run: Run, ending: _Ending, log: Sequence[str]) -> frozenset[int] | Unreadable | None:
+    """The file system's list of sessions, asked in another Mount Pod, where the client has not told of its own end."""
+    if ending.mount_facts is None or checks.tells_its_end(log):
+        return None
+    driver = driver_facts.find_driver(run.cluster, run.settings.driver_namespace)
+    other = baseline_mount_pod(run, driver)
+    return other if isinstance(other, Unreadable) else clients.sessions(run.cluster, other)
+
+
+def _stays(facts: MountPod, ending: _Ending) -> str:
+    return "" if facts.deleting else reason_to_stay(facts, datetime.now(UTC), ending.gone)
+
+
+def _judge(run: Run, ending: _Ending, before: Sequence[str]) -> tuple[CheckResult, ...]:
     known = ending.known
     unseen = Unreadable(f"{ending.mount_name} could not be watched")
     facts = None if ending.mount_gone else ending.mount_facts or unseen
@@ -192,11 +223,14 @@ def _judge(run: Run, ending: _Ending) -> tuple[CheckResult, ...]:
         checks.pre_stop_lines(ending.log, known.pod, "log" in ending.followed),
         checks.app_exit(code, expected, known.pod, str(ended.get("reason", ""))),
         checks.reference_removed(facts, known.uid, known.volume),
-        checks.mount_pod_gone(facts, ending.mount_name, datetime.now(UTC)),
+        checks.mount_pod_gone(facts, ending.mount_name, datetime.now(UTC), ending.gone),
         checks.client_exit(
             ending.mount_log,
             _exit_code(ending.mount, MOUNT_CONTAINER),
             ending.mount_name,
             "mount log" in ending.followed,
+            stays="" if facts is None or isinstance(facts, Unreadable) else _stays(facts, ending),
+            session=checks.session_of(before),
+            sessions=_sessions(run, ending, ending.mount_log),
         ),
     )
