@@ -216,7 +216,7 @@ def _place(settings: Settings, progress: Progress, name: str, baseline: str) -> 
         kernels.prepare()
         if own:
             with _importing("jfsnb.report.engine"):
-                sandbox = lifecycle.up(name, owner_pid=os.getpid(), baseline=baseline)
+                sandbox = lifecycle.up(name, owner_pid=os.getpid(), baseline=baseline, tested=settings.image)
         if sandbox is None:
             cluster = connect(settings)
         else:

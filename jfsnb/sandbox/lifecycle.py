@@ -78,6 +78,7 @@ def up(
     nodes: tuple[str, ...] = (),
     baseline: str = "",
     metadata: str = "",
+    tested: str = "",
 ) -> Sandbox:
     """Start a sandbox and wait until its world is ready.
 
@@ -88,6 +89,7 @@ def up(
         nodes: live nodes; empty for the article's node.
         baseline: the client image that serves everybody (a tag of juicedata/mount, or a reference); empty: the usual.
         metadata: ``sqlite`` or ``redis``; empty: what JFSNB_METADATA says, or sqlite.
+        tested: the image that will be tested, so that its client is here in time; empty: the usual.
 
     Raises:
         UsageError: the name is taken or unusable, there is no such image, or no program for the metadata engine.
@@ -109,7 +111,7 @@ def up(
     try:
         if baseline:
             _choose_baseline(state, baseline)
-        _fetch_clients(state, tier)
+        _fetch_clients(state, tier, tested)
     except BaseException:
         shutil.rmtree(state, ignore_errors=True)
         raise
@@ -135,15 +137,17 @@ def _choose_baseline(state: Path, tag: str) -> None:
     store.baseline = image.reference
 
 
-def _fetch_clients(state: Path, tier: str | None) -> None:
+def _fetch_clients(state: Path, tier: str | None, tested: str) -> None:
     """Once on each machine: the clients of a run, baseline and tested. Without any, the sandbox has a lower tier."""
     from jfsnb.sandbox.images.catalogue import CATALOGUE
+    from jfsnb.sandbox.images.image import short_name
     from jfsnb.sandbox.images.images import ImageStore
     from jfsnb.sandbox.images.progress import on_stderr
     from jfsnb.sandbox.images.wheels import fetch_clients, missing_clients
 
     store = ImageStore(state)
-    missing = missing_clients(CATALOGUE[n] for n in (store.baseline, store.wanted()) if n in CATALOGUE)
+    needed = (store.baseline, short_name(tested) if tested else store.wanted())
+    missing = missing_clients(CATALOGUE[name] for name in needed if name in CATALOGUE)
     if not missing:
         return
     trial = [sys.executable, "-m", "jfsnb.sandbox.runtime.tier", *([tier] if tier else [])]  # it forks: not in a kernel
