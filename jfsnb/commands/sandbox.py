@@ -17,7 +17,9 @@ def describe(sandbox: Sandbox) -> str:
         f"sandbox {sandbox.name} at {sandbox.server}, tier {sandbox.tier}: {sandbox.tier_reason}\n"
         f"clients: {sandbox.baseline} serves everybody; metadata in {sandbox.metadata}\n"
         f'kubectl:  eval "$(jfsnb sandbox shell-env --name {sandbox.name})"\n'
-        f"stop it:  jfsnb sandbox down --name {sandbox.name}"
+        f"stop it:  jfsnb sandbox down --name {sandbox.name}\n"
+        "note:     Pods share this machine's kernel and network; they cannot write kernel settings, but this is\n"
+        "          no security boundary: run nothing in it that you would not run here"
     )
 
 

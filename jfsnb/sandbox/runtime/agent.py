@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from jfsnb.sandbox.runtime import cgroups, container, linux, noderoot, rootfs, wire
+from jfsnb.sandbox.runtime import cgroups, container, isolation, linux, noderoot, rootfs, wire
 
 Request = dict[str, Any]
 
@@ -210,10 +210,10 @@ def main() -> None:
     if received is None:
         return
     settings, _ = received
+    keep, cleaner = _clean_up_afterwards(settings["cgroup"])
+    mounted = {name: settings[name] for name in ("root", "store", "host_directories", "fuse")}
     try:
-        if settings["userns"]:
-            linux.enter_user_namespace()
-        linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+        changed = isolation.leave(lambda stage: noderoot.mount_from_outside(stage, **mounted))
         pid = os.fork()
     except OSError as error:
         wire.send(sock, {"event": "failed", **_failure(error)})
@@ -221,18 +221,41 @@ def main() -> None:
     if pid:
         sock.close()
         _watch(starter, pid)
-        cgroups.remove_tree(settings["cgroup"])
+        os.close(keep)
+        os.waitpid(cleaner, 0)
         return
     os.close(starter)
+    os.close(keep)
     os.setsid()
     try:
-        noderoot.mount_everything(settings["root"], settings["store"], settings["host_directories"], settings["fuse"])
+        noderoot.mount_from_inside(None if changed else settings["root"])
     except OSError as error:
         wire.send(sock, {"event": "failed", **_failure(error)})
         return
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     Agent(sock).serve()
+
+
+def _clean_up_afterwards(cgroup: str) -> tuple[int, int]:
+    """Take the node's cgroup away once this process has ended or says so: by one that still may, then.
+
+    Returns:
+        A file descriptor to be closed then, and to be held by this process only; and the pid of that one.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        os.closerange(3, reading)
+        os.closerange(reading + 1, 1 << 20)
+        os.read(reading, 1)
+        cgroups.remove_tree(cgroup)
+        os._exit(0)
+    os.close(reading)
+    return writing, pid
 
 
 def _watch(starter: int, node: int) -> None:

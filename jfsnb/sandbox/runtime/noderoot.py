@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jfsnb.sandbox.runtime import linux
+from jfsnb.sandbox.runtime import isolation, linux
 
 #: The machine's programs, seen read-only in the node and in every container.
 USERLAND = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt")
@@ -27,6 +27,7 @@ UPDATEDB = 'PRUNE_BIND_MOUNTS="yes"\nPRUNEFS="NFS nfs nfs4 rpc_pipefs proc sysfs
 #: The runtime's own corner of the node: private, so that nothing mounted here shows anywhere else.
 PRIVATE = "/run/jfsnb"
 HOST, CONTAINER, LAYER = f"{PRIVATE}/host", f"{PRIVATE}/container", f"{PRIVATE}/layer"
+PROC_FLAGS = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "fuse")
 
 
@@ -53,44 +54,67 @@ def write_plain_files(root: Path) -> None:
         (root / "etc/updatedb.conf").write_text(UPDATEDB, encoding="utf-8")
 
 
-def mount_everything(root: str, store: str, host_directories: Iterable[str], fuse: bool) -> None:
+def mount_from_outside(
+    stage: isolation.Stage, root: str, store: str, host_directories: Iterable[str], fuse: bool
+) -> None:
     """Mount what the node sees of the machine, then make the node's root this process's root.
 
     Args:
+        stage: what this process may still do.
         root: the node's plain files, as the machine sees them.
         store: shown at /var/lib/jfsnb-store.
         host_directories: shown read-only below HOST, for images.
         fuse: privileged containers get /dev/fuse.
     """
-    linux.set_propagation("/", linux.MS_PRIVATE)
-    linux.bind(root, root)
+    stage.bind_own(root, root)
     for name in userland_directories():
         linux.bind(f"/{name}", f"{root}/{name}", read_only=True)
     for name in ETC_DIRECTORIES:
         if os.path.isdir(f"/etc/{name}"):
             linux.bind(f"/etc/{name}", f"{root}/etc/{name}", read_only=True)
-    linux.bind(store, f"{root}/var/lib/jfsnb-store")
-    linux.mount("proc", f"{root}/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
-    linux.bind("/sys", f"{root}/sys", read_only=True)
-    mount_devices(f"{root}/dev", "/dev", fuse)
-    linux.mount("jfsnb", root + PRIVATE, "tmpfs", 0, "mode=755")
+    stage.bind_own(store, f"{root}/var/lib/jfsnb-store")
+    isolation.bind_sys(f"{root}/sys")
+    if stage.userns is not None:  # the kernel lets the node mount its own only where it sees one, which shows nobody
+        linux.mount("proc", f"{root}/proc", "proc", PROC_FLAGS, "hidepid=2")
+    stage.tmpfs(f"{root}/dev", linux.MS_NOSUID)
+    for name in DEVICES:
+        if os.path.exists(f"/dev/{name}") and (fuse or name != "fuse"):
+            stage.device(f"/dev/{name}", f"{root}/dev/{name}")
+    stage.tmpfs(root + PRIVATE)
     for path in _outermost(host_directories):
         os.makedirs(root + HOST + path)
-        linux.bind(path, root + HOST + path, read_only=True)
+        stage.bind_readable(path, root + HOST + path)
     os.makedirs(root + CONTAINER)
     os.makedirs(root + LAYER)
-    linux.change_root(root)
+    if stage.userns is not None:
+        linux.change_root(root)
+
+
+def mount_from_inside(root: str | None) -> None:
+    """The rest, as PID 1 of the node.
+
+    Args:
+        root: where the node's root is still to be changed to; None when it is the root already.
+    """
+    linux.mount("proc", f"{root or ''}/proc", "proc", PROC_FLAGS)
+    _complete_devices(f"{root or ''}/dev")
+    if root is not None:
+        linux.change_root(root)
     linux.set_propagation("/", linux.MS_SHARED, recursive=False)
     linux.set_propagation("/var/lib/jfsnb-store", linux.MS_SHARED, recursive=False)
 
 
-def mount_devices(target: str, source: str, fuse: bool) -> None:
-    """A /dev: the harmless devices, ptys and shared memory of its own; ``fuse`` adds /dev/fuse where there is one."""
+def mount_devices(target: str, fuse: bool) -> None:
+    """A container's /dev: the node's harmless devices, ptys and shared memory of its own; ``fuse`` adds /dev/fuse."""
     linux.mount("dev", target, "tmpfs", linux.MS_NOSUID, "mode=755")
     for name in DEVICES:
-        if os.path.exists(f"{source}/{name}") and (fuse or name != "fuse"):
+        if os.path.exists(f"/dev/{name}") and (fuse or name != "fuse"):
             touch(f"{target}/{name}")
-            linux.bind(f"{source}/{name}", f"{target}/{name}", recursive=False)
+            linux.bind(f"/dev/{name}", f"{target}/{name}", recursive=False)
+    _complete_devices(target)
+
+
+def _complete_devices(target: str) -> None:
     links = (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"), ("ptmx", "pts/ptmx"))
     for name, points_to in links:
         os.symlink(points_to, f"{target}/{name}")

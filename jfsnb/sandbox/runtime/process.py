@@ -13,7 +13,7 @@ import struct
 import termios
 from collections.abc import Callable
 
-from jfsnb.sandbox.runtime import waiting, wire
+from jfsnb.sandbox.runtime import isolation, waiting, wire
 
 OnOutput = Callable[[str, bytes], None]
 CHUNK = 65536
@@ -135,8 +135,9 @@ class Process:
         self.agent_fds.append(theirs)
         for stream in ("stdout", "stderr"):
             ours, theirs = os.pipe2(os.O_CLOEXEC)
-            with contextlib.suppress(PermissionError):
-                os.fchown(theirs, *identity)
+            first = isolation.ids().first
+            with contextlib.suppress(PermissionError):  # an ordinary user's node has one id only, and the pipe has it
+                os.fchown(theirs, *(first + id_ for id_ in identity))
             self.agent_fds.append(theirs)
             self._watch(ours, stream)
 

@@ -10,7 +10,7 @@ import stat
 from typing import Any
 
 from jfsnb.sandbox.images.paths import resolve
-from jfsnb.sandbox.runtime import linux, noderoot
+from jfsnb.sandbox.runtime import isolation, linux, noderoot
 
 PROPAGATION = {"None": linux.MS_PRIVATE, "HostToContainer": linux.MS_SLAVE, "Bidirectional": linux.MS_SHARED}
 HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -77,9 +77,10 @@ def _mount_image(root: str, spec: Spec) -> None:
 
 
 def _mount_system(root: str, fuse: bool) -> None:
-    linux.mount("proc", f"{root}/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
-    linux.bind("/sys", f"{root}/sys")
-    noderoot.mount_devices(f"{root}/dev", "/dev", fuse=fuse)
+    linux.mount("proc", f"{root}/proc", "proc", noderoot.PROC_FLAGS)
+    isolation.guard_proc(f"{root}/proc")
+    isolation.bind_sys(f"{root}/sys")
+    noderoot.mount_devices(f"{root}/dev", fuse=fuse)
 
 
 def _make_root(root: str, spec: Spec, shadows: dict[str, str]) -> None:

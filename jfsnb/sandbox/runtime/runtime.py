@@ -93,7 +93,7 @@ class Runtime:
             agent = _spawn(theirs)
         self = cls(root, ours, agent, limits)
         asyncio.get_running_loop().add_reader(ours, self._receive)
-        settings: wire.Message = {"userns": tier.userns, "fuse": tier.name == "full"}
+        settings: wire.Message = {"fuse": tier.name == "full"}
         settings |= {"cgroup": limits.directory}
         settings |= {"root": str(root), "store": str(store), "host_directories": host_directories()}
         try:
@@ -106,7 +106,7 @@ class Runtime:
             if isinstance(error, OSError):
                 raise SandboxError(f"node {node} cannot be made: its agent ended ({error})", HINT) from error
             raise
-        self.agent_pid = _children(agent.pid)[0]
+        self.agent_pid = _children(agent.pid)[-1]  # the one before it waits for the end
         return self
 
     async def close(self) -> None:

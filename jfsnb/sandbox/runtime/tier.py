@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jfsnb.errors import UsageError
 from jfsnb.sandbox.images.clients import cache_directory, have_any
-from jfsnb.sandbox.runtime import cgroups, linux
+from jfsnb.sandbox.runtime import cgroups, isolation, linux
 
 TIERS = ("full", "namespaces", "recorded")
 
@@ -21,13 +22,11 @@ class Tier:
     Args:
         name: ``full`` (containers and FUSE mounts are real), ``namespaces`` (containers are real, but no client can
             mount) or ``recorded`` (nothing is executed).
-        userns: containers run in a user namespace of their own.
         reason: what is real, why it is not a higher tier, and whether memory limits hold.
         limits: where the node makes cgroups for memory limits; None where it cannot.
     """
 
     name: str
-    userns: bool
     reason: str
     limits: cgroups.Place | None = None
 
@@ -45,13 +44,10 @@ def detect(force: str | None = None) -> Tier:
     if cap not in TIERS:
         raise UsageError(f"{cap!r} is not a tier", f"use one of {', '.join(TIERS)}")
     if cap == "recorded":
-        return Tier("recorded", False, "Nothing is executed: tier 'recorded' was asked for.")
+        return Tier("recorded", "Nothing is executed: tier 'recorded' was asked for.")
     if sys.platform != "linux":
-        return Tier("recorded", False, f"Nothing is executed: containers need Linux, this is {sys.platform}.")
-    results = {True: _try_containers(userns=True)}
-    if results[True].fuse != "ok":
-        results[False] = _try_containers(userns=False)
-    return with_limits(choose(results, cap), cgroups.find_place())
+        return Tier("recorded", f"Nothing is executed: containers need Linux, this is {sys.platform}.")
+    return with_limits(choose(_try_containers(), cap), cgroups.find_place())
 
 
 def with_limits(tier: Tier, place: cgroups.Place | str) -> Tier:
@@ -79,50 +75,58 @@ class Trial:
     fuse: str
 
 
-def choose(results: dict[bool, Trial], cap: str) -> Tier:
-    """The best tier that the trials allow.
-
-    Args:
-        results: by whether they were made in a user namespace; the better way first.
-        cap: at most this tier.
-    """
-    how = {True: "in a user namespace", False: "as root of this machine"}
-    no_fuse = next((t.fuse for t in results.values() if t.containers == "ok"), "")
-    if cap == "full":
-        for userns, trial in results.items():
-            if trial.containers == trial.fuse == "ok":
-                return Tier("full", userns, f"Containers and FUSE mounts are real Linux processes {how[userns]}.")
-    else:
-        no_fuse = f"tier {cap!r} was asked for"
-    for userns, trial in results.items():
-        if trial.containers == "ok":
-            return Tier("namespaces", userns, f"Containers are real {how[userns]}, but no client can mount: {no_fuse}.")
-    why = "; ".join(f"{how[userns]}: {trial.containers}" for userns, trial in results.items())
-    return Tier("recorded", False, f"Nothing is executed: this machine does not allow containers ({why}).")
+def choose(trial: Trial, cap: str) -> Tier:
+    """The best tier that a trial allows; cap: at most this one."""
+    if trial.containers != "ok":
+        why = f"this machine does not allow containers in a user namespace: {trial.containers}"
+        return Tier("recorded", f"Nothing is executed: {why}.")
+    if cap == "full" and trial.fuse == "ok":
+        return Tier("full", "Containers and FUSE mounts are real Linux processes in a user namespace.")
+    no_fuse = trial.fuse if cap == "full" else f"tier {cap!r} was asked for"
+    return Tier("namespaces", f"Containers are real in a user namespace, but no client can mount: {no_fuse}.")
 
 
-def _try_containers(userns: bool) -> Trial:
-    """Make namespaces as the node agent does, then mount a FUSE file system as a client does."""
-    report = _in_child(lambda say: _make_namespaces(userns, say))
+def _try_containers() -> Trial:
+    """Leave the machine's ids as the node agent does, then mount a FUSE file system as a client does."""
+    report = _in_child(_make_namespaces)
     containers, _, fuse = report.partition("\n")
     return Trial(containers or "the trial ended without a word", fuse or "not tried")
 
 
-def _make_namespaces(userns: bool, say: Callable[[str], None]) -> None:
-    if userns:
-        linux.enter_user_namespace()
-    linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
+def _make_namespaces(say: Callable[[str], None]) -> None:
+    place = os.environ.get("JFSNB_STATE_HOME") or tempfile.gettempdir()
+    try:
+        isolation.leave(lambda stage: _stage_trial(stage, place), namespaces=linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
+    except IdsNotTranslated as error:
+        say(
+            f"{place} is on a file system that cannot translate ids ({error.strerror}); set JFSNB_STATE_HOME to a "
+            "directory on ext4, xfs, btrfs or a tmpfs, or start the sandbox as an ordinary user"
+        )
+        return
     say(_in_child(_mount_inside))
 
 
+class IdsNotTranslated(OSError):
+    """The sandbox's own files cannot be shown to a node whose ids are not the machine's."""
+
+
+def _stage_trial(stage: isolation.Stage, place: str) -> None:
+    """What the node's stage does, on top of a directory that there is everywhere (visible to this process only)."""
+    try:
+        stage.bind_own(place, "/mnt")
+    except OSError as error:
+        raise IdsNotTranslated(error.errno, error.strerror) from error
+    stage.tmpfs("/mnt")
+    if os.path.exists("/dev/fuse"):
+        stage.device("/dev/fuse", "/mnt/fuse")
+
+
 def _mount_inside(say: Callable[[str], None]) -> None:
-    """PID 1 of the new namespace: a /proc of its own, then FUSE on top of /tmp (visible to this process only)."""
-    linux.set_propagation("/", linux.MS_PRIVATE)
+    """PID 1 of the new namespace: a /proc of its own, then FUSE."""
     linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
-    linux.mount("trial", "/tmp", "tmpfs")
     say("ok\n")
-    fuse = os.open("/dev/fuse", os.O_RDWR)
-    linux.mount("trial", "/tmp", "fuse.trial", 0, f"fd={fuse},rootmode=40000,user_id=0,group_id=0,allow_other")
+    fuse = os.open("/mnt/fuse", os.O_RDWR)
+    linux.mount("trial", "/mnt", "fuse.trial", 0, f"fd={fuse},rootmode=40000,user_id=0,group_id=0,allow_other")
     say("ok")
 
 

@@ -109,7 +109,7 @@ def test_a_program_that_is_not_there_fails_as_in_docker(engine, tmp_path):
 
 def test_a_machine_without_namespaces_is_told_before_anything_is_tried(tmp_path):
     with pytest.raises(UsageError, match="cannot run containers"):
-        build(DaemonlessEngine(tier=Tier("recorded", False, "no")), tmp_path, f"FROM {MINIMAL}\n")
+        build(DaemonlessEngine(tier=Tier("recorded", "no")), tmp_path, f"FROM {MINIMAL}\n")
 
 
 def test_copy_follows_docker_s_rules(tmp_path):

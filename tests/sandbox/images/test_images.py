@@ -82,9 +82,9 @@ def test_an_added_client_is_there_for_later_sandboxes_too(store, tmp_path, monke
 
 
 def test_without_any_client_there_are_no_mounts(store, tmp_path, cache, make_client):
-    full = Tier("full", True, "All is real.")
+    full = Tier("full", "All is real.")
     low = with_clients(full)
-    assert (low.name, low.userns) == ("namespaces", True) and str(cache) in low.reason
+    assert low.name == "namespaces" and str(cache) in low.reason
     store.add("latest", make_client(tmp_path / "bin", "1.3.0+x"))
     assert with_clients(full) is full
     assert store.find(CSI).client_version == "1.3.0+x", "the driver asks file systems for their UUID with it"

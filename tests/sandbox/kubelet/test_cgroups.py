@@ -50,7 +50,7 @@ def test_a_parent_that_hands_no_limits_down_is_left_as_it_is(tmp_path):
 
 
 def test_a_tier_says_whether_limits_hold():
-    full = Tier("full", True, "All is real.")
+    full = Tier("full", "All is real.")
     assert with_limits(full, Place("/x", 2)).reason == "All is real. Memory limits hold (cgroups v2)."
     denied = with_limits(full, "/sys/fs/cgroup: Permission denied")
     assert denied.limits is None and denied.reason.endswith(
