@@ -10,11 +10,12 @@ from jfsnb.checks import configured
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.model import SEVERITY, CheckResult, Verdict
 from jfsnb.checks.parts import NOT_READ
+from jfsnb.checks.refused import why_refused
 from jfsnb.checks.serving import mount_pod_ready
 from jfsnb.checks.snapshot import NOT_ASKED, Loaded, Snapshot
 from jfsnb.driver.config.merging import ImageDecision
 from jfsnb.driver.mountpods.mount_pods import MountPod
-from jfsnb.driver.settings.prediction import Prediction, predict
+from jfsnb.driver.settings.prediction import WOULD_FAIL, Prediction, predict
 from jfsnb.queries import clients
 from jfsnb.queries.clients import ASKED_FOR_CLIENTS, not_asked
 from jfsnb.queries.finding import Finding
@@ -72,10 +73,11 @@ def next_mount(
     if isinstance(decision, Unreadable):
         return decision
 
-    hashes = known.part("next_hashes")
+    hashes, refused = known.part("next_hashes"), why_refused(known, pv_name, node, is_ce)
+    merged = known.merged(pv_name, node)
     if not exactly or isinstance(hashes, Unreadable):
-        return predict(candidates, known.merged(pv_name, node), decision)
-    return predict(candidates, known.merged(pv_name, node), decision, lambda p: hashes.get(p.name, {}).get(pv_name))
+        return predict(candidates, merged, decision, refused=refused)
+    return predict(candidates, merged, decision, lambda p: hashes.get(p.name, {}).get(pv_name), refused)
 
 
 def words_of(coming: Prediction | Unreadable) -> str:
@@ -84,6 +86,8 @@ def words_of(coming: Prediction | Unreadable) -> str:
         return f"not known: {coming.why}"
     if coming.reuse is not None:
         return "uses it"
+    if coming.reason.startswith(WOULD_FAIL):
+        return coming.reason
     fields = [d.field for d in coming.differences]
     more = f", {len(fields) - 2} more" if len(fields) > 2 else ""
     return f"a new one ({', '.join(fields[:2])}{more})" if fields else "a new one"

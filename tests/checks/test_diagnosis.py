@@ -119,6 +119,11 @@ def class_options(s):
     return s
 
 
+def delay_in_days(s):
+    s.pvs[0]["spec"]["csi"]["volumeAttributes"] = {"juicefs/mount-delete-delay": "1d"}
+    return s
+
+
 def newer_configuration(s):
     return config(s, s.config_text.replace(world.OLD_IMAGE, world.NEW_IMAGE))
 
@@ -304,6 +309,7 @@ SCENARIOS = [
     ("JFS-CFG-104", swallowed, Verdict.FAIL),
     ("JFS-CFG-105", helm, Verdict.WARN),
     ("JFS-CFG-106", class_options, Verdict.WARN),
+    ("JFS-CFG-107", delay_in_days, Verdict.FAIL),
     ("JFS-IMG-101", newer_configuration, Verdict.WARN),
     ("JFS-IMG-102", edited(tag_pushed_again), Verdict.WARN),
     ("JFS-IMG-103", false_tag, Verdict.FAIL),

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from jfsnb.driver.config.edit import plan_canary, plan_global
-from jfsnb.driver.config.effects import Mount, alike, config_warnings, edit_warnings, preview
+from jfsnb.driver.config.effects import Mount, alike, edit_warnings, preview
 from jfsnb.driver.config.merging import effective_image, load, merge
 from jfsnb.driver.deployment import Deployment, managed_by
 from jfsnb.driver.mountpods.mount_pods import is_mount_pod
@@ -14,7 +14,6 @@ from jfsnb.sandbox import world
 
 CLAIM = "songlin-test-pvc"
 IMAGE = world.NEW_IMAGE
-
 
 WORLD = world.objects()
 
@@ -107,21 +106,6 @@ def test_a_claim_of_the_same_name_elsewhere():
     others = preview(text, plan_canary(text, CLAIM, IMAGE).after, [*mounts(), twin])
     assert f"elsewhere/{CLAIM} get the image too" in warnings(text, others=others)
     assert "get the image too" not in warnings(text, others=others[:-1])
-
-
-@pytest.mark.parametrize(
-    "entry,words",
-    [
-        ("lables: {a: b}", "did you mean labels?"),
-        ("pvcSelector: {matchStorageClassName: sc, matchLabels: {a: b}}", "never looks at the labels"),
-        ("startupProbe: {exec: {command: [x]}}", "never applies startupProbe"),
-        ("volumeMounts: [{name: x, mountPath: /x}]", "volumeMount x is dropped"),
-        ("cacheDirs: [{type: EmptyDir}]", "crashes the driver"),
-        ("ceMountImage: a, ceMountImage: b", "stands there twice"),
-    ],
-)
-def test_traps_in_silence(entry, words):
-    assert words in " / ".join(config_warnings(load(f"mountPodPatch:\n- {{{entry}}}")))
 
 
 def mount_pods(text):

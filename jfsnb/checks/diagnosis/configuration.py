@@ -8,9 +8,11 @@ from jfsnb.checks.codes import result
 from jfsnb.checks.configured import REJECTED, node_config
 from jfsnb.checks.diagnosis.snapshot import Snapshot, rule
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
+from jfsnb.checks.refused import refused_classes, refused_volumes
 from jfsnb.driver import names
-from jfsnb.driver.config.effects import config_warnings, drift
+from jfsnb.driver.config.effects import drift
 from jfsnb.driver.config.merging import load
+from jfsnb.driver.config.traps import config_warnings
 from jfsnb.driver.deployment import managed_by
 from jfsnb.errors import ConfigInvalid
 
@@ -116,6 +118,24 @@ def class_changed(snapshot: Snapshot) -> Iterator[CheckResult]:
             evidence = [Evidence(f"pv/{name}", "spec.mountOptions", ",".join(actual))]
             evidence.append(Evidence(f"storageclass/{owner['metadata']['name']}", "mountOptions", ",".join(wanted)))
             yield result("JFS-CFG-106", Verdict.WARN, f"pv/{name} has other mount options than its class", evidence)
+
+
+@rule(
+    "JFS-CFG-107",
+    "What volumes ask for can be mounted",
+    "volumeAttributes, mountOptions, PVC annotations or config.yaml hold a value that is refused before a client runs.",
+    "Correct the named value in the PV (and in its StorageClass, for volumes to come), the PVC or config.yaml.",
+    needs=["config_map", "pvs", "pvcs", "storage_classes"],
+)
+def refused(snapshot: Snapshot) -> Iterator[CheckResult]:
+    for pv, why in refused_volumes(snapshot):
+        name = pv["metadata"]["name"]
+        evidence = [Evidence(f"pv/{name}", "spec", why)]
+        yield result("JFS-CFG-107", Verdict.FAIL, f"mounts of pv/{name} would fail: {why}", evidence)
+    for storage_class, why in refused_classes(snapshot):
+        name = storage_class["metadata"]["name"]
+        evidence = [Evidence(f"storageclass/{name}", "parameters", why)]
+        yield result("JFS-CFG-107", Verdict.WARN, f"mounts of volumes of {name} would fail: {why}", evidence)
 
 
 def _name(snapshot: Snapshot) -> str:

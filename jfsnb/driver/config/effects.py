@@ -9,8 +9,9 @@ from typing import Any
 
 from jfsnb.driver import names
 from jfsnb.driver.config.edit import Edit
-from jfsnb.driver.config.merging import DriverConfig, effective_image, load
+from jfsnb.driver.config.merging import effective_image, load
 from jfsnb.driver.config.selectors import Selector
+from jfsnb.driver.config.traps import config_warnings
 from jfsnb.driver.deployment import managed_by
 from jfsnb.driver.images import ImageReference, same_image
 
@@ -140,24 +141,3 @@ def drift(config_map: Obj) -> str:
     if not text or text == (config_map.get("data") or {}).get(names.CONFIG_KEY):
         return ""
     return "what kubectl apply last applied differs from what is there now; the next apply would bring it"
-
-
-def config_warnings(config: DriverConfig) -> tuple[str, ...]:
-    """Traps in a config.yaml that the driver passes over in silence (§2.3, §2.4, §8)."""
-    found = []
-    for key in config.unknown:
-        hint = f"; did you mean {key.hint}?" if key.hint else ""
-        found.append(f"the driver ignores {key.path} (line {key.line}){hint}")
-    found += [f"{path} stands there twice; only the last one counts" for path in config.repeated]
-    for entry in config.entries:
-        if entry.selector.pvc and entry.selector.pvc.ignores_labels:
-            found.append(f"{entry.label}: beside matchStorageClassName the driver never looks at the labels")
-        if "startupProbe" in entry.fields:
-            found.append(f"{entry.label}: the driver never applies startupProbe")
-        volumes = {v.get("name") for v in entry.fields.get("volumes", ()) if v}
-        lost = [m.get("name") for m in entry.fields.get("volumeMounts", ()) if m and m.get("name") not in volumes]
-        if lost:
-            found.append(f"{entry.label}: volumeMount {lost[0]} is dropped, its volume is not in the same entry")
-        if any(c.get("type") == "EmptyDir" and "sizeLimit" not in c for c in entry.fields.get("cacheDirs", ()) if c):
-            found.append(f"{entry.label}: an EmptyDir cache without sizeLimit crashes the driver")
-    return tuple(found)

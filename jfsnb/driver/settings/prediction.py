@@ -17,6 +17,7 @@ from jfsnb.driver.images import same_image
 from jfsnb.driver.mountpods.mount_pods import MountPod, mount_container
 
 Obj = Mapping[str, Any]
+WOULD_FAIL = "the mount would fail"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def predict(
     merged: MergedPatch,
     decision: ImageDecision,
     hash_for: Callable[[MountPod], str | None] = lambda _: None,
+    refused: str = "",
 ) -> Prediction:
     """Whether the next mount of a volume on a node uses one of its Mount Pods there (§3.2).
 
@@ -61,7 +63,10 @@ def predict(
         candidates: Pod objects of the volume's Mount Pods on that node.
         merged: config.yaml's entries for the PVC and node. decision: the image for it.
         hash_for: the hash that the next mount would ask for (driver.settings.next_mount); None: not known.
+        refused: why the mount would fail (driver.settings.refusals).
     """
+    if refused:
+        return Prediction(None, (), f"{WOULD_FAIL}: {refused}", True)
     best: tuple[Difference, ...] | None = None
     reuse: MountPod | None = None
     exact = False
