@@ -85,21 +85,31 @@ def _each(pods: Iterable[Obj], read: Callable[[str, str], T]) -> dict[str, T | U
 
 
 def mount_logs(cluster: Cluster, found: Snapshot) -> dict[str, Any] | Unreadable:
-    """Logs of Mount Pods that may say what is wrong."""
+    """Logs of Mount Pods that may say what is wrong: of all in trouble, and of the newest that seem well.
+
+    A client that was killed and restarted inside its container leaves no other trace.
+    """
     for name in ("mount_pods", "nodes"):
         if isinstance(found.part(name), Unreadable):
             return Unreadable(f"{name}: {found.part(name).why}")
-    troubled = [p for p in found.mount_pods if _in_trouble(p, found)]
-    lines = MOUNT_LOG_LINES
-    return _each(troubled, lambda namespace, name: cluster.log(namespace, name, names.MOUNT_CONTAINER, tail=lines))
+    living = [p for p in found.mount_pods if can_be_asked(p, found.node_by_name)]
+    troubled = [p for p in living if _in_trouble(p)]
+    well = sorted((p for p in living if is_ready(p)), key=lambda p: p["metadata"]["creationTimestamp"], reverse=True)
+    asked = {p["metadata"]["name"]: p for p in [*troubled, *well[:ASKED_FOR_CLIENTS]]}
+    return _each(asked.values(), lambda namespace, name: _mount_log(cluster, namespace, name))
 
 
-def _in_trouble(pod: Obj, found: Snapshot) -> bool:
-    """A Mount Pod on a node that can hand out its log; one that never started has none."""
+def _mount_log(cluster: Cluster, namespace: str, name: str) -> tuple[LogLine, ...]:
+    lines = cluster.log(namespace, name, names.MOUNT_CONTAINER, tail=MOUNT_LOG_LINES, timestamps=True)
+    return tuple(map(LogLine.stamped, lines))
+
+
+def _in_trouble(pod: Obj) -> bool:
+    """A Mount Pod that is not ready or was restarted; one that never started has no log."""
     states = (pod.get("status") or {}).get("containerStatuses") or ()
     restarted = any(s.get("restartCount") for s in states)
     started = any(kind in (s.get("state") or {}) for s in states for kind in ("running", "terminated")) or restarted
-    return can_be_asked(pod, found.node_by_name) and started and (restarted or not is_ready(pod))
+    return started and (restarted or not is_ready(pod))
 
 
 def with_clients(cluster: Cluster, found: Snapshot, pods: Iterable[MountPod], everyone: bool) -> Snapshot:

@@ -13,7 +13,7 @@ from jfsnb.checks.diagnosis.snapshot import RULES, diagnose
 from jfsnb.checks.model import Verdict
 from jfsnb.checks.page import page
 from jfsnb.checks.parts import NotRead
-from jfsnb.checks.snapshot import PARTS, Snapshot
+from jfsnb.checks.snapshot import PARTS, LogLine, Snapshot
 from jfsnb.driver import names
 from jfsnb.sandbox import world
 
@@ -134,6 +134,32 @@ def tag_pushed_again(pod):
 
 def false_tag(s):
     return replace(s, clients={first(s)["metadata"]["name"]: {".config": "juicefs version 1.2.0+2024-06-18.6b6b9a0"}})
+
+
+def looks_old(s):
+    first(s)["spec"]["containers"][0]["image"] = "a/b:ce-ours-on-ce-v1.1.0"
+    return s
+
+
+def killed(s):
+    lines = ["<ERROR>: mount process 21: signal: killed, will restart in 1 second"]
+    return replace(s, mount_logs={first(s)["metadata"]["name"]: lines})
+
+
+def followed_a_deleted_one(s):
+    first(s)["metadata"] |= {"name": "juicefs-n-pv-abcdef", "creationTimestamp": stamp(minutes=1)}
+    s.app_pods[0]["metadata"]["creationTimestamp"] = stamp(minutes=9)
+    return replace(s, mount_logs={"juicefs-n-pv-abcdef": ["<INFO>: Create session 65 OK with version: 1.4.1"]})
+
+
+def not_asked(s):
+    told = "dial /tmp/fuse_fd_csi_comm.sock: dial unix: connect: connection refused [getFuseFd@passfd.go:183]"
+    return replace(s, mount_logs={first(s)["metadata"]["name"]: [f"<WARNING>: {told}"]})
+
+
+def not_kept(s):
+    told = "send fd to /tmp/fuse_fd_csi_comm.sock: dial unix: connect: no such file or directory"
+    return replace(s, mount_logs={first(s)["metadata"]["name"]: [f"<WARNING>: {told}"]})
 
 
 def binary_upgrade(s):
@@ -319,6 +345,7 @@ SCENARIOS = [
     ("JFS-IMG-106", edited(upgrading(timedelta(minutes=20))), Verdict.WARN),
     ("JFS-IMG-107", edited(lambda pod: pod["metadata"]["labels"].pop(names.HASH)), Verdict.WARN),
     ("JFS-IMG-108", sidecar, Verdict.NA),
+    ("JFS-IMG-109", looks_old, Verdict.WARN),
     ("JFS-MNT-101", leaked, Verdict.WARN),
     ("JFS-MNT-102", shared_but_different, Verdict.WARN),
     ("JFS-MNT-103", user_gone, Verdict.WARN),
@@ -338,6 +365,10 @@ SCENARIOS = [
     ("JFS-MNT-119", mount_fails, Verdict.FAIL),
     ("JFS-CSI-101", controller_down, Verdict.FAIL),
     ("JFS-CSI-102", canary_failed, Verdict.FAIL),
+    ("JFS-MNT-121", killed, Verdict.WARN),
+    ("JFS-MNT-121", followed_a_deleted_one, Verdict.WARN),
+    ("JFS-MNT-122", not_asked, Verdict.WARN),
+    ("JFS-MNT-122", not_kept, Verdict.WARN),
     ("JFS-PVC-101", twins, Verdict.WARN),
     ("JFS-PVC-105", volume_failed, Verdict.FAIL),
     ("JFS-PVC-102", unbound, Verdict.FAIL),
@@ -358,6 +389,45 @@ def test_each_fault_is_named(code, scenario, verdict):
     found = examine(scenario(healthy()))
     assert {(r.code, r.verdict) for r in found} == {(code, verdict)}
     assert all(r.reason and r.evidence and (r.next_action or verdict is Verdict.NA) for r in found)
+
+
+def at(line, **ago):
+    """A line of a log, stamped."""
+    return LogLine.stamped(f"{stamp(**ago)} {line}")
+
+
+def test_a_client_that_was_told_to_restart_hands_its_open_files_on():
+    lines = ["<INFO>: Received signal hangup, exiting...", "mount process 19: exit status 1, will restart in 1 second"]
+    name = first(healthy())["metadata"]["name"]
+    assert examine(healthy(mount_logs={name: lines})) == ()
+
+
+def test_apps_that_came_after_a_client_had_been_killed_have_lost_nothing():
+    snapshot = killed(healthy())
+    name = first(snapshot)["metadata"]["name"]
+    user_of(snapshot, first(snapshot))["metadata"]["creationTimestamp"] = stamp(minutes=1)
+    assert examine(replace(snapshot, mount_logs={name: [at(snapshot.mount_logs[name][0], minutes=2)]})) == ()
+
+
+def test_a_session_that_was_lost_is_a_failure_where_an_app_tells_of_it():
+    snapshot = not_asked(healthy())
+    user = user_of(snapshot, first(snapshot))
+    told = event(user, "Unhealthy", "Readiness probe failed: ls: /data: Transport endpoint is not connected")
+    found = examine(replace(snapshot, events=[told]))
+    assert {(r.code, r.verdict) for r in found} == {
+        ("JFS-END-103", Verdict.FAIL),
+        ("JFS-MNT-122", Verdict.FAIL),
+    }
+
+
+def test_what_a_csi_node_that_just_started_was_not_told_it_asks_for_itself():
+    snapshot = not_kept(healthy())
+    name = first(snapshot)["metadata"]["name"]
+    (csi,) = [p for p in snapshot.csi_pods if p["spec"]["nodeName"] == first(snapshot)["spec"]["nodeName"]]
+    csi["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = stamp(minutes=5)
+    for ago, codes in ((timedelta(minutes=5), []), (timedelta(minutes=1), ["JFS-MNT-122"])):
+        line = at(snapshot.mount_logs[name][0], seconds=ago.seconds)
+        assert [r.code for r in examine(replace(snapshot, mount_logs={name: [line]}))] == codes
 
 
 def test_image_ids_of_different_runtimes_are_not_compared():

@@ -241,6 +241,7 @@ def test_a_warning_about_what_is_well_is_a_warning_unless_it_is_history():
 REAL = {
     "1-first-mounts": [("FAIL", "JFS-CSI-101", "csi-resizer")],
     "5-delete-delay": [("WARN", "JFS-MNT-118", "liveness probe")],
+    "6-mount-pod-deleted": [("WARN", "JFS-MNT-121", "followed a Mount Pod that was deleted")],
     "9-final": [("WARN", "JFS-CSI-101", "137"), ("WARN", "JFS-MNT-118", "137"), ("WARN", "JFS-MNT-114", "restarted")],
 }
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from jfsnb.checks.client import SUPERVISOR
 from jfsnb.checks.codes import result
+from jfsnb.checks.diagnosis.handover import refusal
 from jfsnb.checks.diagnosis.said import said_in
 from jfsnb.checks.diagnosis.snapshot import Snapshot, rule
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
@@ -15,6 +16,7 @@ from jfsnb.driver import names
 from jfsnb.driver.images import ClientVersion, same_image, tag_contradicts
 from jfsnb.driver.mountpods.mount_pods import MountPod, container_status, parse_time
 
+_BUSY = "FUSE session is busy, don't restart"
 _UPGRADE_RUNS = timedelta(minutes=5)
 
 
@@ -26,9 +28,11 @@ _UPGRADE_RUNS = timedelta(minutes=5)
     needs=["mount_pods", "config_map", "pvs", "pvcs"],
 )
 def stale(snapshot: Snapshot) -> Iterator[CheckResult]:
-    for pod in snapshot.parsed:
+    for pod, raw in zip(snapshot.parsed, snapshot.mount_pods, strict=True):
         wanted = snapshot.wanted_image(pod)
         if wanted is None or not wanted.certain or pod.deleting or same_image(pod.image, wanted.image):
+            continue
+        if refusal(pod, raw):  # JFS-IMG-109
             continue
         evidence = [
             _field(pod, "spec.containers[jfs-mount].image", pod.image),
@@ -91,12 +95,13 @@ def _exchanged(snapshot: Snapshot, pod: MountPod) -> list[Evidence]:
     "A binary upgrade exchanged the client inside the container; a restart goes back to the old one.",
     "Re-create the app Pod, or upgrade with --recreate.",
     needs=["mount_pods"],
-    wants=["events", "clients"],
+    wants=["events", "clients", "mount_logs"],
 )
 def binary_upgrade(snapshot: Snapshot) -> Iterator[CheckResult]:
     for pod in snapshot.parsed:
+        stayed = any(_BUSY in line for line in snapshot.mount_logs.get(pod.name, ()))  # JFS-IMG-105
         evidence = _exchanged(snapshot, pod)
-        if evidence:
+        if evidence and not stayed:
             evidence.append(_field(pod, "image", pod.image))
             reason = f"{pod.name}: its client was exchanged inside the container"
             yield result("JFS-IMG-104", Verdict.WARN, reason, evidence)
@@ -110,7 +115,7 @@ def binary_upgrade(snapshot: Snapshot) -> Iterator[CheckResult]:
     needs=["mount_logs", "csi_logs"],
 )
 def upgrade_failed(snapshot: Snapshot) -> Iterator[CheckResult]:
-    signs = ("FUSE session is busy, don't restart", "POD-FAIL [", "do not support recreate smooth upgrade")
+    signs = (_BUSY, "POD-FAIL [", "do not support recreate smooth upgrade")
     for pod, lines in (*snapshot.mount_logs.items(), *snapshot.csi_logs.items()):
         found = [line for line in lines if any(sign in line for sign in signs)]
         if found:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from jfsnb.checks.diagnosis import app_pods, claims, configuration, csi_pods, end, image, mount_pods, references
+from jfsnb.checks.diagnosis import (
+    app_pods,
+    claims,
+    configuration,
+    csi_pods,
+    end,
+    handover,
+    image,
+    mount_pods,
+    references,
+)
 from jfsnb.checks.diagnosis.snapshot import Snapshot, diagnose
 from jfsnb.checks.model import CheckResult
 
 #: Imported for their rules, which register themselves.
-PARTS = (app_pods, claims, configuration, csi_pods, end, image, mount_pods, references)
+PARTS = (app_pods, claims, configuration, csi_pods, end, handover, image, mount_pods, references)
 
 
 def examine(snapshot: Snapshot) -> tuple[CheckResult, ...]:

@@ -26,6 +26,7 @@ KINDS = {
     "CSINode": ("/apis/storage.k8s.io/v1", "csinodes", False),
     "StorageClass": ("/apis/storage.k8s.io/v1", "storageclasses", False),
     "DaemonSet": ("/apis/apps/v1", "daemonsets", True),
+    "Job": ("/apis/batch/v1", "jobs", True),
 }
 OF_THE_SERVER = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink")
 

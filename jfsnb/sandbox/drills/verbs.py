@@ -18,6 +18,7 @@ import yaml
 from jfsnb.driver import names
 from jfsnb.errors import SandboxError, WaitTimeout
 from jfsnb.sandbox.apimachinery.client import Obj
+from jfsnb.sandbox.csi.rules.job import canary_name
 from jfsnb.sandbox.drills.cluster import NAMESPACE, SECONDS, Cluster, bare, is_ready, path_of
 from jfsnb.sandbox.images.images import ImageStore
 
@@ -182,9 +183,42 @@ async def config(world: World, what: Obj) -> AsyncIterator[Step]:
 
 
 @verb
-async def wait(world: World, what: Obj) -> None:
-    """Wait for an ``event`` about a ``pod`` or ``volume`` (its Mount Pod), or until that is as ``is`` says."""
+async def upgrade(world: World, what: Obj) -> AsyncIterator[Step]:
+    """Have the driver upgrade the Mount Pod of a ``volume``, or the Mount Pod ``pod``; its answer ``says`` something.
+
+    ``recreate: true``: by another Pod, else by another client in its container. What is undone is its canary Job.
+    """
     cluster = world.cluster
+    if "pod" in what:
+        pod = await cluster.get(path_of("Pod", what["pod"]))
+    else:
+        pod = await cluster.mount_pod(f"drill-{what['volume']}", is_ready)
+    yield {"delete": {"kind": "Job", "name": canary_name(pod)}}
+    command = f"juicefs-csi-driver upgrade {pod['metadata']['name']}{' --recreate' if what.get('recreate') else ''}"
+    said = await cluster.execute(await cluster.csi_node_pod(), command, names.PLUGIN_CONTAINER)
+    if what["says"] not in said:
+        raise SandboxError(f"the driver did not say {what['says']!r} to {command!r}, but: {said.strip()}")
+
+
+@verb
+async def image(world: World, what: Obj) -> AsyncIterator[Step]:
+    """Let the container of a Mount Pod that is only shown have another image."""
+    found = await world.cluster.get(path_of("Pod", what["pod"]))
+    container = found["spec"]["containers"][0]
+    yield {"image": {"pod": what["pod"], "is": container["image"]}}
+    change = {"spec": {"containers": [{"name": container["name"], "image": what["is"]}]}}
+    await world.cluster.patch(path_of("Pod", what["pod"]), change, kind="strategic")
+
+
+@verb
+async def wait(world: World, what: Obj) -> None:
+    """Wait for an ``event`` about a ``pod`` or ``volume`` (its Mount Pod), or until that is as ``is`` says.
+
+    ``log``: until the log of a ``volume``'s Mount Pod has it.
+    """
+    cluster = world.cluster
+    if "log" in what:
+        return await _logged(world, what["volume"], what["log"])
     if "pod" in what and "is" in what:
         await _pod(world, f"drill-{what['pod']}", STATES[what["is"]], f"to be {what['is']}")
     elif "event" in what:
@@ -250,6 +284,18 @@ async def push(world: World, what: Obj) -> None:
     """Push an image: ``tag`` is then the client that image ``as`` has."""
     source = next(f.source for f in world.images.find(what["as"]).files if f.source.endswith("/juicefs"))
     await asyncio.to_thread(world.images.add, what["tag"], Path(source), keep=False)
+
+
+async def _logged(world: World, volume: str, text: str) -> None:
+    name = (await world.cluster.mount_pod(f"drill-{volume}", is_ready))["metadata"]["name"]
+    try:
+        async with asyncio.timeout(SECONDS):
+            async for line in world.cluster.lines(name, names.MOUNT_CONTAINER, follow=True):
+                if text in line:
+                    return
+    except TimeoutError:
+        pass
+    raise WaitTimeout(f"the log of {name} did not say {text!r} in {SECONDS:.0f} s")
 
 
 STATES: dict[str, Callable[[Obj], bool]] = {

@@ -28,7 +28,7 @@ def findings(cluster):
 
 
 #: A drill may exchange the driver's node Pod; Jobs, and Secrets of volumes that other tests had made, go by themselves.
-PASSING = re.compile("juicefs-csi-node-|-cleancache-|-delvol-|juicefs-pvc-.*-secret")
+PASSING = re.compile("juicefs-csi-node-|-cleancache-|-delvol-|-canary-|juicefs-pvc-.*-secret")
 
 
 def objects(cluster):
