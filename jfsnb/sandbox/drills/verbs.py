@@ -115,8 +115,15 @@ async def csi_node(world: World, what: Obj) -> AsyncIterator[Step]:
 
 @verb
 async def unused(world: World, handle: str) -> None:
-    """Wait until no Mount Pod serves a volume any more; one that was told to stay without users is deleted."""
+    """Wait until no Mount Pod serves a volume any more; one that was told to stay without users is deleted.
+
+    So is one that crashes: its users wait for a client, and cannot end before there is one.
+    """
     cluster, selector = world.cluster, f"{names.MOUNT_POD_SELECTOR},volume-id={handle}"
+
+    for pod in (await cluster.list(path_of("Pod"), labelSelector=selector))["items"]:
+        if STATES["crashing"](pod):
+            await cluster.delete(path_of("Pod", pod["metadata"]["name"]))
 
     def settled(found: list[Obj]) -> bool:
         return all(STATES["leaving"](pod) for pod in found)
