@@ -35,6 +35,16 @@ def _told(command: Callable[..., Any]) -> Callable[..., None]:
             code = SIGINT_CODE
         except BrokenPipeError as gone:
             raise SystemExit(SIGPIPE_CODE) from gone
+        except click.ClickException:
+            raise
+        except Exception as error:  # 1 would say: looked, and it is wrong
+            if os.environ.get("JFSNB_DEBUG"):
+                raise
+            from jfsnb.redact import redact_text
+
+            click.echo(redact_text(f"{type(error).__name__}: {error}"), err=True)
+            click.echo("  -> not one of jfsnb's own errors; JFSNB_DEBUG=1 shows where it comes from", err=True)
+            code = JfsnbError.exit_code
         sys.exit(code or 0)
 
     return wrapper

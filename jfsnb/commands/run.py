@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import os
-import platform
+import signal
 import sys
 import tempfile
 import threading
-import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-import jfsnb
+from jfsnb.commands.run_end import Place, Story, finish, guarded
 from jfsnb.errors import JfsnbError, UsageError
 from jfsnb.i18n import say, translated
 from jfsnb.notebook.lessons import NOTEBOOKS, localized
-from jfsnb.redact import redact, redact_text
+from jfsnb.redact import redact_text
 from jfsnb.report.interrupt import Interrupted, interruptible, undisturbed
 from jfsnb.report.kernels import Kernels
 from jfsnb.report.parameters import declared, typed
 from jfsnb.report.progress import Progress, make_progress
-from jfsnb.report.record import CleanUp, ClusterFacts, record
+from jfsnb.report.record import CleanUp, ClusterFacts
 from jfsnb.report.runner import CELL_GRACE_SECONDS, NotebookOutcome, not_run, run_notebook, title_of
 from jfsnb.settings import Settings
 
@@ -39,47 +35,7 @@ IN_A_RUN = ("01-csi-background", "02-build-image", "03-patch-config", "04-deploy
 IN_A_COMPARISON = (*IN_A_RUN[:4], "08-compare-clients", IN_A_RUN[4])
 
 
-NOTHING_BEGUN = CleanUp(True, "nothing was begun, so nothing had to be undone")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a run happens.
-
-    Args:
-        facts: about the cluster.
-        sandbox: name of the sandbox; empty for a real cluster.
-        own: whether the sandbox was started for this run, and goes with it.
-    """
-
-    facts: ClusterFacts
-    sandbox: str = ""
-    own: bool = False
-
-
-@dataclass
-class Story:
-    """What has happened in a run so far.
-
-    Args:
-        place: where it happens.
-        outcomes: of the notebooks that were started.
-        clean_up: what was done so that nothing stays.
-        stopped: what ended it before its time.
-        started, clock: its beginning, as a date and on the monotonic clock.
-    """
-
-    place: Place
-    outcomes: list[NotebookOutcome] = field(default_factory=list)
-    clean_up: CleanUp = NOTHING_BEGUN
-    stopped: JfsnbError | Interrupted | None = None
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    clock: float = field(default_factory=time.monotonic)
-
-    def times(self) -> tuple[str, str, float]:
-        """Begin and end (now), and seconds between them."""
-        begin, end = (moment.isoformat(timespec="milliseconds") for moment in (self.started, datetime.now(UTC)))
-        return begin, end, round(time.monotonic() - self.clock, 3)
+_MISTAKE = "a mistake in jfsnb: error.txt in the run folder says where"
 
 
 def run(
@@ -133,31 +89,39 @@ def _carry_out(
     progress: Progress,
     story: Story,
 ) -> None:
-    """Notebooks, then clean-up, whatever happens; the story tells what did."""
-    try:
-        with interruptible(), at as (story.place, kernels):
-            try:
+    """Notebooks, then clean-up, whatever happens; the story tells what did.
+
+    Nothing that fails in here keeps the next from being done: that is what the guards are for.
+    """
+    with contextlib.ExitStack() as leaving:
+        begun = False
+        try:
+            with interruptible():
+                story.place, kernels = leaving.enter_context(at)
+                begun = True
                 _notebooks(sources, settings, kernels, progress, story.outcomes)
-            except Interrupted as signal:
-                story.stopped = signal
-                progress.say(f"{signal}: cleaning up")
-            except Exception as error:
-                story.stopped = _unexpected(error, settings.folder)
-            with undisturbed():
-                story.clean_up = _clean_up(settings, story)
-    except (JfsnbError, Interrupted) as error:
-        story.stopped = story.stopped or error
-    finally:
-        progress.close()
+        except (Exception, KeyboardInterrupt) as error:
+            story.stopped = _stopped(error, settings.folder)
+            guarded(lambda: progress.say(f"{story.stopped}: cleaning up"))
+        if begun:
+            story.clean_up = _clean_up(settings, story)
+        if (failed := guarded(leaving.close)) is not None:
+            story.stopped = story.stopped or _stopped(failed, settings.folder)
+            if story.place.own:
+                story.clean_up = CleanUp(False, f"the sandbox of this run could not be taken away: {failed}")
+    guarded(progress.close)
 
 
-def _unexpected(error: Exception, folder: Path) -> JfsnbError:
-    """An error that nobody foresaw must not keep the clean-up from running; its stack goes into the run folder."""
-    if isinstance(error, JfsnbError):
+def _stopped(error: Exception | KeyboardInterrupt, folder: Path) -> JfsnbError | Interrupted:
+    """What ended a run, in words; the stack of an error that nobody foresaw goes into the run folder."""
+    if isinstance(error, JfsnbError | Interrupted):
         return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(signal.SIGINT)
     text = redact_text("".join(traceback.format_exception(error)))
-    (folder / "error.txt").write_text(text, encoding="utf-8")
-    return JfsnbError(f"{type(error).__name__}: {error}", "a mistake in jfsnb: error.txt in the run folder says where")
+    guarded(lambda: (folder / "error.txt").write_text(text, encoding="utf-8"))
+    next_step = "make room, or look at the rights of the folder" if isinstance(error, OSError) else _MISTAKE
+    return JfsnbError(f"{type(error).__name__}: {error}", next_step)
 
 
 def _check_baseline(baseline: str, sandbox: str) -> None:
@@ -270,20 +234,25 @@ def _notebooks(
 
 
 def _clean_up(settings: Settings, story: Story) -> CleanUp:
-    """What the notebooks themselves could not undo; a sandbox of our own is taken away whole."""
+    """What the notebooks themselves could not undo; a sandbox of our own is taken away whole. Never raises."""
     if story.place.own:
         return CleanUp(True, "the sandbox was started for this run and was taken away with everything in it")
     passed = [outcome for outcome in story.outcomes if outcome.verdict == "PASS"]
-    if settings.keep and story.stopped is None and len(passed) == len(story.outcomes):
+    if settings.keep and story.stopped is None and len(passed) >= len(IN_A_RUN):
         return CleanUp(True, f"kept, as asked; undo it later: jfsnb rollback {settings.run_id}")
-    from jfsnb.run.rollback import rollback
+    found = CleanUp(False, "it was not carried out")
 
-    try:
-        done = rollback(connected(settings, story.place.sandbox), settings.run_id, settings.outputs)
-    except (JfsnbError, OSError) as error:
-        return CleanUp(False, f"could not look: {error}")
-    sentence = "nothing of the run is left in the cluster" if done.complete else "something of the run is left"
-    return CleanUp(done.complete, sentence, tuple(done.rows))
+    def undo() -> None:
+        nonlocal found
+        from jfsnb.run.rollback import rollback
+
+        cluster = connected(settings, story.place.sandbox)
+        done = rollback(cluster, settings.run_id, settings.outputs, settings.namespace, settings.driver_namespace)
+        sentence = "nothing of the run is left in the cluster" if done.complete else "something of the run is left"
+        found = CleanUp(done.complete, sentence, tuple(done.rows))
+
+    failed = guarded(undo)
+    return found if failed is None else CleanUp(False, f"could not look: {failed or type(failed).__name__}")
 
 
 def connected(settings: Settings, sandbox: str = "") -> Any:
@@ -306,56 +275,3 @@ def connected(settings: Settings, sandbox: str = "") -> Any:
     if found is None:
         raise ConnectionFailed(f"no sandbox {name!r} is running", "start one: jfsnb sandbox up; or name a --cluster")
     return connect(settings, kubeconfig=str(found.kubeconfig), context=found.context)
-
-
-def finish(settings: Settings, story: Story, strict: bool = False) -> int:
-    """Write run.json, junit.xml, report.html and the index; print the verdict; hand back the exit code."""
-    from jfsnb.report.index import write_index
-    from jfsnb.report.junit import junit
-    from jfsnb.report.page import report_html
-    from jfsnb.run.state import load
-
-    folder = settings.folder
-    parts = redact(load(folder))
-    parameters = {**settings.parameters(), "image": settings.image or _tested_image(parts)}
-    found = redact(
-        record(
-            settings.run_id,
-            parameters,
-            story.place.facts,
-            story.outcomes,
-            parts,
-            story.clean_up,
-            versions(),
-            story.times(),
-            strict,
-            story.stopped,
-        )
-    )
-    (folder / "run.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "junit.xml").write_text(junit(found), encoding="utf-8")
-    report = folder / "report.html"
-    report.write_text(report_html(found, parts, folder), encoding="utf-8")
-    write_index(settings.outputs, jfsnb.__version__)
-    print(f"{found['verdict']}: {translated(found['reason'])}")
-    if found["next_action"]:
-        print(f"  -> {translated(found['next_action'])}")
-    print(f"{found['verdict']} {_short(report)}")
-    return int(found["exit_code"])
-
-
-def _tested_image(parts: Sequence[Mapping[str, Any]]) -> str:
-    return next((str(part["data"]["image"]) for part in parts if part["part"] == "build"), "")
-
-
-def versions() -> dict[str, str]:
-    """What ran here."""
-    names = ("kubernetes", "papermill", "nbclient", "jupyterlab", "pandas")
-    return {"jfsnb": jfsnb.__version__, "python": platform.python_version(), **{name: version(name) for name in names}}
-
-
-def _short(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

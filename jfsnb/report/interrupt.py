@@ -26,8 +26,15 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within this block, the first signal raises `Interrupted`."""
-    with _handled(_raise):
+    """Within this block, the first signal raises `Interrupted`; more of them, while it makes its way out, do not."""
+    raised: list[int] = []
+
+    def once(number: int, frame: FrameType | None) -> None:
+        raised.append(number)
+        if len(raised) == 1:
+            raise Interrupted(number)
+
+    with _handled(once):
         yield
 
 
@@ -43,10 +50,6 @@ def undisturbed() -> Iterator[list[int]]:
 
     with _handled(note):
         yield seen
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number)
 
 
 @contextmanager

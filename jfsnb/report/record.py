@@ -68,7 +68,7 @@ class Judged:
     next_action: str = ""
 
 
-def judge_run(outcomes: Sequence[NotebookOutcome], parts: Sequence[Part], clean_up: CleanUp) -> Judged:
+def judge_run(outcomes: Sequence[NotebookOutcome], parts: Sequence[Part]) -> Judged:
     """The verdict: the worst of all checks and notebooks, ERROR where evidence is missing."""
     checks = [check for part in parts for check in part["checks"]]
     troubles = [o for o in outcomes if o.verdict is not Verdict.PASS and o.started]
@@ -78,8 +78,6 @@ def judge_run(outcomes: Sequence[NotebookOutcome], parts: Sequence[Part], clean_
         missing = _missing(outcomes, parts)
         if missing:
             return Judged(Verdict.ERROR, f"evidence is missing: {missing}", "look at the notebooks in the report")
-        if not clean_up.complete:
-            return Judged(Verdict.ERROR, f"clean-up is not complete: {clean_up.sentence}", "jfsnb rollback <run-id>")
     if verdict is Verdict.PASS:
         return Judged(verdict, _passed(parts, len(checks)))
     if worst:
@@ -120,14 +118,35 @@ def exit_code(judged: Judged, outcomes: Sequence[NotebookOutcome], strict: bool 
     return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(judged.verdict, 3)
 
 
-def _judge_stopped(stopped: JfsnbError | Interrupted, clean_up: CleanUp) -> Judged:
+def _exit_code(
+    judged: Judged,
+    outcomes: Sequence[NotebookOutcome],
+    strict: bool,
+    stopped: JfsnbError | Interrupted | None,
+    clean_up: CleanUp,
+) -> int:
+    """130 and 143 say that a signal ended it *and* that clean-up is done."""
+    if stopped is None:
+        return exit_code(judged, outcomes, strict)
+    return stopped.exit_code if clean_up.complete else JfsnbError.exit_code
+
+
+def _judge_stopped(stopped: JfsnbError | Interrupted) -> Judged:
     """A run that could not go on: nothing it found is a verdict about the client."""
-    what, then = f"the run was {stopped}", "run it again"
     if isinstance(stopped, JfsnbError):
-        what, then = stopped.what, stopped.next_step
+        return Judged(Verdict.ERROR, stopped.what, stopped.next_step)
+    return Judged(Verdict.ERROR, f"the run was {stopped}", "run it again")
+
+
+def _beside_clean_up(judged: Judged, clean_up: CleanUp, run_id: str) -> Judged:
+    """That clean-up is not complete is told beside whatever else went wrong, and what to do about it first."""
     if clean_up.complete:
-        return Judged(Verdict.ERROR, what, then)
-    return Judged(Verdict.ERROR, f"{what}; clean-up is not complete: {clean_up.sentence}", "jfsnb rollback <run-id>")
+        return judged
+    reason = f"clean-up is not complete: {clean_up.sentence}"
+    if judged.verdict in (Verdict.PASS, Verdict.WARN, Verdict.NA):
+        return Judged(Verdict.ERROR, reason, f"jfsnb rollback {run_id}")
+    then = f"jfsnb rollback {run_id}" + (f"; then {judged.next_action}" if judged.next_action else "")
+    return Judged(judged.verdict, f"{judged.reason}; and {reason}", then)
 
 
 def label_tier(judged: Judged, cluster: ClusterFacts) -> Judged:
@@ -205,15 +224,15 @@ def record(
         times: start and end (ISO, UTC), and seconds between them.
         stopped: what ended it before its time.
     """
-    judged = judge_run(outcomes, parts, clean_up) if stopped is None else _judge_stopped(stopped, clean_up)
-    judged = label_tier(judged, cluster)
+    judged = judge_run(outcomes, parts) if stopped is None else _judge_stopped(stopped)
+    judged = _beside_clean_up(label_tier(judged, cluster), clean_up, run_id)
     return {
         "schema": SCHEMA_VERSION,
         "run_id": run_id,
         "verdict": str(judged.verdict),
         "reason": judged.reason,
         "next_action": judged.next_action,
-        "exit_code": exit_code(judged, outcomes, strict) if stopped is None else stopped.exit_code,
+        "exit_code": _exit_code(judged, outcomes, strict, stopped, clean_up),
         "started": times[0],
         "ended": times[1],
         "seconds": times[2],

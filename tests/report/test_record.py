@@ -11,7 +11,7 @@ import sample
 
 from jfsnb.checks.model import Verdict
 from jfsnb.commands.run import IN_A_COMPARISON, IN_A_RUN
-from jfsnb.errors import ConnectionFailed
+from jfsnb.errors import ConnectionFailed, JfsnbError
 from jfsnb.report.interrupt import Interrupted
 from jfsnb.report.junit import junit
 from jfsnb.report.record import CleanUp, ClusterFacts, exit_code, judge_run, record
@@ -42,14 +42,14 @@ def a_record(parts=None, outcomes=(RAN,), clean_up=CLEAN, tier="full", **options
 
 
 def test_a_complete_run_without_a_complaint_passes():
-    judged = judge_run(ALL, sample.parts(), CLEAN)
+    judged = judge_run(ALL, sample.parts())
     assert judged.verdict is Verdict.PASS
     assert sample.NEW in judged.reason
 
 
 @pytest.mark.parametrize("verdict", ["FAIL", "ERROR", "NOT_READY", "WARN"])
 def test_the_worst_check_decides_and_is_named(verdict):
-    judged = judge_run(ALL, with_check("client", verdict), CLEAN)
+    judged = judge_run(ALL, with_check("client", verdict))
     assert judged.verdict == verdict
     assert "Asked? seen" in judged.reason
     assert judged.next_action == "Look at it."
@@ -58,14 +58,14 @@ def test_the_worst_check_decides_and_is_named(verdict):
 @pytest.mark.parametrize("missing", list(EXPECTED))
 def test_without_the_result_of_any_part_it_is_not_a_pass(missing):
     found = [part for part in sample.parts() if part["part"] != missing]
-    assert judge_run(ALL, found, CLEAN).verdict is Verdict.ERROR
+    assert judge_run(ALL, found).verdict is Verdict.ERROR
 
 
 @pytest.mark.parametrize("part", [name for name, judges in EXPECTED.items() if judges])
 def test_a_part_that_judged_nothing_is_no_evidence(part):
     found = sample.parts()
     next(p for p in found if p["part"] == part)["checks"] = []
-    assert judge_run(ALL, found, CLEAN).verdict is Verdict.ERROR
+    assert judge_run(ALL, found).verdict is Verdict.ERROR
 
 
 def test_the_sample_has_every_part_that_a_run_has():
@@ -76,22 +76,40 @@ def test_a_comparison_has_to_leave_its_parts_too():
     more = set(expected(IN_A_COMPARISON)) - set(EXPECTED)
     assert more == {"sides", "measure", "behaviours"}
     compared = replace(RAN, name="08-compare-clients")
-    assert judge_run([*ALL, compared], sample.parts(), CLEAN).verdict is Verdict.ERROR
+    assert judge_run([*ALL, compared], sample.parts()).verdict is Verdict.ERROR
 
 
 def test_a_notebook_that_died_or_never_ran_is_not_a_pass_however_good_the_checks():
     died = replace(RAN, verdict=Verdict.ERROR, reason="the kernel died", exit_code=3)
-    assert judge_run([died], sample.parts(), CLEAN).verdict is Verdict.ERROR
+    assert judge_run([died], sample.parts()).verdict is Verdict.ERROR
     never = replace(RAN, verdict=Verdict.NOT_READY, started="", executed=0)
-    assert judge_run([RAN, never], sample.parts(), CLEAN).verdict is Verdict.ERROR
+    assert judge_run([RAN, never], sample.parts()).verdict is Verdict.ERROR
 
 
 def test_nothing_at_all_is_an_error():
-    assert judge_run([], [], CLEAN).verdict is Verdict.ERROR
+    assert judge_run([], []).verdict is Verdict.ERROR
 
 
 def test_something_left_behind_is_not_a_pass():
-    assert judge_run(ALL, sample.parts(), CleanUp(False, "a Pod is left")).verdict is Verdict.ERROR
+    left = CleanUp(False, "a Pod is left")
+    found = a_record(outcomes=ALL, clean_up=left)
+    assert (found["verdict"], found["exit_code"]) == ("ERROR", 3) and "a Pod is left" in found["reason"]
+    assert found["next_action"].startswith("jfsnb rollback ")
+
+
+@pytest.mark.parametrize(
+    ("more", "first"),
+    [
+        ({"parts": with_check("client", "FAIL"), "outcomes": ALL}, "Asked? seen"),
+        ({"stopped": Interrupted(signal.SIGTERM)}, "stopped by SIGTERM"),
+        ({"stopped": JfsnbError("the API server ended")}, "the API server ended"),
+    ],
+    ids=["a failure", "a signal", "an error"],
+)
+def test_clean_up_that_is_not_complete_is_told_beside_what_came_first(more, first):
+    found = a_record(clean_up=CleanUp(False, "a Pod is left"), **more)
+    assert first in found["reason"] and "a Pod is left" in found["reason"]
+    assert found["exit_code"] in (1, 3)  # 143 would say that clean-up is done
 
 
 @pytest.mark.parametrize(
@@ -107,12 +125,12 @@ def test_something_left_behind_is_not_a_pass():
     ],
 )
 def test_exit_codes(verdict, strict, code):
-    judged = replace(judge_run(ALL, sample.parts(), CLEAN), verdict=Verdict(verdict))
+    judged = replace(judge_run(ALL, sample.parts()), verdict=Verdict(verdict))
     assert exit_code(judged, [RAN], strict) == code
 
 
 def test_wrong_usage_and_signals_have_their_own_exit_codes():
-    judged = judge_run(ALL, with_check("client", "FAIL"), CLEAN)
+    judged = judge_run(ALL, with_check("client", "FAIL"))
     assert exit_code(judged, [replace(RAN, exit_code=2)]) == 2
     stopped = a_record(stopped=Interrupted(signal.SIGTERM))
     assert (stopped["exit_code"], stopped["verdict"]) == (143, "ERROR")
