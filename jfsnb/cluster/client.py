@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from jfsnb.cluster import answers
 from jfsnb.cluster.exec import Executed, execute
+from jfsnb.cluster.lists import read_page
 from jfsnb.cluster.logs import LogFollower
 from jfsnb.cluster.resources import PLURALS, RESOURCES, path_of, title_of
 from jfsnb.cluster.transport import Transport
@@ -119,16 +120,14 @@ class Cluster:
         """
         accept = METADATA_ONLY if metadata_only else "application/json"
         query: dict[str, str | int | None] = {"limit": PAGE, "labelSelector": labels, "fieldSelector": fields}
-        path, what, kind = path_of(plural, namespace), title_of(plural, namespace), RESOURCES[plural].kind
+        kind = RESOURCES[plural].kind
 
         def fetch(token: str) -> tuple[list[Obj], str]:
-            newest = self.transport.newest.of(plural)
-            answer = self.transport.call("GET", path, {**query, "continue": token}, accept=accept, what=what)
-            found = answers.checked_list(answer, plural, what, metadata_only=metadata_only)
-            if not token:
-                self.transport.newest.check(plural, answer["metadata"], newest, what)
-            items = [redact_object(item, kind) for item in found]
-            return items, str(answer["metadata"].get("continue") or "")
+            asked = {**query, "continue": token}
+            found, meta = read_page(
+                self.transport, plural, namespace, asked, accept=accept, metadata_only=metadata_only
+            )
+            return [redact_object(item, kind) for item in found], str(meta.get("continue") or "")
 
         items, token = fetch("")
         if not token:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from typing import Any
 
 from jfsnb.cluster.answers import unexpected
 from jfsnb.cluster.client import Cluster
+from jfsnb.cluster.lists import read_page
 from jfsnb.cluster.transport import Transport
-from jfsnb.errors import ConnectionFailed, PermissionMissing
+from jfsnb.errors import ConnectionFailed, JfsnbError, PermissionMissing
 from jfsnb.settings import Settings
 
 #: The sandbox says in this ConfigMap what it is; a real cluster has none.
@@ -36,6 +38,8 @@ def connect(settings: Settings | None = None, *, kubeconfig: str = "", context: 
     if not isinstance(version.get("gitVersion"), str):
         raise unexpected("the version of the cluster", "it names none")
     cluster = replace(cluster, version=version["gitVersion"])
+    with contextlib.suppress(JfsnbError):  # what is older than this is noticed (jfsnb.cluster.versions)
+        read_page(cluster.transport, "csinodes", "", {"limit": 1})
     about = _about(cluster, must_be_sandbox=settings is not None and settings.is_sandbox)
     return replace(
         cluster,

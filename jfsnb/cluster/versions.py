@@ -1,7 +1,8 @@
-"""The newest state that was seen of each kind of object: a list that is older than that is not the truth any more.
+"""The newest state of the cluster that was seen: a list that is older than that is not the truth any more.
 
-A cache in front of an API server may answer with an old list. resourceVersions of one kind only grow, and are numbers
-wherever Kubernetes stores them; where one is not, nothing is said about it.
+A cache in front of an API server may answer with an old list, which looks like any other. What Kubernetes stores has
+one ever growing resourceVersion (events may have a store of their own), and a list carries that of the moment in which
+it was read. Where a resourceVersion is no number, nothing is said about it.
 """
 
 from __future__ import annotations
@@ -10,33 +11,35 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from jfsnb.cluster.answers import unexpected
 
-
-def _number(meta: Mapping[str, Any]) -> int:
+def number_of(meta: Mapping[str, Any]) -> int:
+    """A resourceVersion as a number; 0 where it is none."""
     text = str(meta.get("resourceVersion") or "")
     return int(text) if text.isdigit() else 0
 
 
 class Newest:
-    """By plural; may be used from several threads."""
+    """By store; may be used from several threads."""
 
     def __init__(self) -> None:
         self._seen: dict[str, int] = {}
+        self._own_store = {"events"}
         self._lock = threading.Lock()
 
+    def _store(self, plural: str) -> str:
+        return plural if plural in self._own_store else ""
+
     def of(self, plural: str) -> int:
-        """To be asked before a list is: it must not be older than this."""
-        return self._seen.get(plural, 0)
+        """To be asked before a list is: that must not be older."""
+        return self._seen.get(self._store(plural), 0)
 
     def see(self, plural: str, meta: Mapping[str, Any]) -> None:
         """Remember an object's, or a list's, resourceVersion."""
         with self._lock:
-            self._seen[plural] = max(self._seen.get(plural, 0), _number(meta))
+            store = self._store(plural)
+            self._seen[store] = max(self._seen.get(store, 0), number_of(meta))
 
-    def check(self, plural: str, meta: Mapping[str, Any], at_least: int, what: str) -> None:
-        """Raises UnexpectedAnswer where a list is older than what had been seen before it was asked for."""
-        number = _number(meta)
-        if number and number < at_least:
-            raise unexpected(what, f"it is older (resourceVersion {number}) than what was seen before ({at_least})")
-        self.see(plural, meta)
+    def has_own_store(self, plural: str) -> None:
+        """Its resourceVersions are not to be compared with those of other kinds."""
+        with self._lock:
+            self._own_store.add(plural)

@@ -13,7 +13,8 @@ import orjson
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from jfsnb.cluster.answers import checked_change, checked_list
+from jfsnb.cluster.answers import checked_change
+from jfsnb.cluster.lists import read_page
 from jfsnb.cluster.resources import RESOURCES, path_of, title_of
 from jfsnb.cluster.transport import Query, Transport, error_of
 from jfsnb.errors import ConnectionFailed, Expired
@@ -94,18 +95,14 @@ class Watch:
 
     def _list(self) -> Iterator[Event]:
         """Everything that is there now; after an expired version also what has gone meanwhile."""
-        path, what = path_of(self._plural, self._namespace), title_of(self._plural, self._namespace)
-        newest = self._transport.newest.of(self._plural)
-        answer = self._transport.call("GET", path, self._query, what=what)
-        items = checked_list(answer, self._plural, what)
-        self._transport.newest.check(self._plural, answer["metadata"], newest, what)
+        items, meta = read_page(self._transport, self._plural, self._namespace, self._query)
         before, self._known = self._known, {}
         for item in items:
             yield from self._see(item, before)
         for key, gone in before.items():
             if key not in self._known:
                 yield Event("DELETED", gone)
-        self._version = answer["metadata"]["resourceVersion"]
+        self._version = meta["resourceVersion"]
 
     def _see(self, item: Obj, before: dict[str, Obj]) -> Iterator[Event]:
         item = redact_object(item, RESOURCES[self._plural].kind)
