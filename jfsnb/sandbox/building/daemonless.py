@@ -28,7 +28,7 @@ from jfsnb.builder.progress import StepReader
 from jfsnb.builder.recipe import CLIENT
 from jfsnb.errors import JfsnbError, UsageError
 from jfsnb.sandbox.building.stage import BuildStage
-from jfsnb.sandbox.images.catalogue import HOST_IMAGES
+from jfsnb.sandbox.images.catalogue import HOST_IMAGE
 from jfsnb.sandbox.images.images import ImageStore
 from jfsnb.sandbox.runtime.runtime import BindMount, ContainerSpec, Runtime, StartError
 from jfsnb.sandbox.runtime.tier import Tier, detect
@@ -133,7 +133,7 @@ class _Build:
         self, runtime: Runtime, request: BuildRequest, bases: Mapping[str, Path], images: ImageStore, say: Say
     ) -> None:
         self.runtime, self.request, self.bases, self.say = runtime, request, bases, say
-        self.host = images.find(HOST_IMAGES[0])
+        self.host = images.find(HOST_IMAGE)
         self.made: dict[str, BuildStage] = {}
         self.folder = runtime.node_root / STAGES
         self.containers = 0

@@ -65,6 +65,8 @@ MOUNT_REPOSITORY = "juicedata/mount"
 #: Images of the clients above by reference: the first serves everybody, the last is tested, unless others are chosen.
 CATALOGUE = {f"{MOUNT_REPOSITORY}:{wheel.tag}": wheel for wheel in WHEELS}
 BASELINE, TESTED = next(iter(CATALOGUE)), next(reversed(CATALOGUE))
-#: The machine's own userland without a client; the second name is the article's placeholder for "some image with bash".
-HOST_IMAGES = ("local/debian:bookworm", "xxx/juicedata/mount:ce-v1.3.0")
+#: The machine's own userland without a client.
+HOST_IMAGE = "local/debian:bookworm"
+#: The article's app image, by the name it has there: 1.3.0 like the one above, or without a client until that is here.
+ARTICLE_IMAGE = "xxx/juicedata/mount:ce-v1.3.0"
 CSI_DRIVER_IMAGE = "juicedata/juicefs-csi-driver:v0.32.4-sandbox"

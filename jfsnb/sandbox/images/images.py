@@ -12,7 +12,14 @@ from pathlib import Path
 from jfsnb.builder.archive import ImageArchive
 from jfsnb.errors import SandboxError, UsageError
 from jfsnb.sandbox.images.added import AddedImages, Entry
-from jfsnb.sandbox.images.catalogue import BASELINE, CATALOGUE, CSI_DRIVER_IMAGE, HOST_IMAGES
+from jfsnb.sandbox.images.catalogue import (
+    ARTICLE_IMAGE,
+    BASELINE,
+    CATALOGUE,
+    CSI_DRIVER_IMAGE,
+    HOST_IMAGE,
+    MOUNT_REPOSITORY,
+)
 from jfsnb.sandbox.images.clients import Client, cache_directory, find_client, keep_client, remove_client
 from jfsnb.sandbox.images.image import (
     CLIENT_TARGET,
@@ -29,6 +36,7 @@ from jfsnb.sandbox.images.progress import Progress, quiet
 from jfsnb.sandbox.images.releases import PAGE, fetch_release, release_number
 from jfsnb.sandbox.images.wheels import fetch_clients
 
+OWN = (HOST_IMAGE, ARTICLE_IMAGE, CSI_DRIVER_IMAGE)
 CLAIM = re.compile(r"ce-v?(\d+\.\d+\.\d+)")
 
 
@@ -85,8 +93,11 @@ class ImageStore:
             ImageNotFound: unknown tag, or its client was not fetched yet.
         """
         name = short_name(reference)
-        if name in HOST_IMAGES:
+        if name == HOST_IMAGE:
             return host_image(reference)
+        if name == ARTICLE_IMAGE:
+            found = self._clients().get(f"{MOUNT_REPOSITORY}:{name.rpartition(':')[2]}")
+            return client_image(reference, found) if found else host_image(reference)
         if name == CSI_DRIVER_IMAGE:
             clients = self._clients()
             return csi_driver_image(reference, clients.get(self.baseline) or next(iter(clients.values()), None))
@@ -153,7 +164,7 @@ class ImageStore:
         return self._add(full_name(tag), Path(resolve(str(root), CLIENT_TARGET)), keep, str(root))
 
     def _add(self, name: str, client: Path, keep: bool, root: str = "") -> Image:
-        if name in {*HOST_IMAGES, CSI_DRIVER_IMAGE, *CATALOGUE}:
+        if name in {*OWN, *CATALOGUE}:
             raise UsageError(f"{name} is an image that every sandbox has", "choose another tag")
         kept = keep_client(client)
         number = kept.version.split()[0].partition("+")[0]
@@ -208,16 +219,14 @@ class ImageStore:
     def listed(self) -> tuple[Listed, ...]:
         """Every image that there is, and every one that could be fetched."""
         clients = self._clients()
-        hosts = [Listed(name) for name in HOST_IMAGES] + [
-            Listed(CSI_DRIVER_IMAGE, self.find(CSI_DRIVER_IMAGE).client_version)
-        ]
+        hosts = [Listed(name, self.find(name).client_version) for name in OWN]
         here = {name: Listed(name, client.version, client.path.stat().st_size) for name, client in clients.items()}
         missing = {name: Listed(name, download=wheel.size) for name, wheel in CATALOGUE.items()}
         return (*hosts, *(missing | here).values())
 
     def references(self) -> tuple[str, ...]:
         """Every reference that ``find`` knows now."""
-        return (*HOST_IMAGES, CSI_DRIVER_IMAGE, *self._clients())
+        return (*OWN, *self._clients())
 
     def _clients(self) -> dict[str, Client]:
         """By image: those that were added, then those of the catalogue that were fetched."""

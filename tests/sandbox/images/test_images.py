@@ -11,6 +11,7 @@ from jfsnb.sandbox.images.image import ImageNotFound, host_directories
 from jfsnb.sandbox.images.images import ImageStore
 from jfsnb.sandbox.runtime.tier import Tier, with_clients
 
+ARTICLE = "xxx/juicedata/mount:ce-v1.3.0"
 CSI = "juicedata/juicefs-csi-driver:v0.32.4-sandbox"
 
 
@@ -59,9 +60,11 @@ def test_catalogue_images_differ_in_client_and_id(store, put_wheel):
     assert store.find("docker.io/" + found[0].reference).id == found[0].id
 
 
-def test_host_images_have_no_client_and_share_an_id(store):
-    plain, article = store.find("local/debian:bookworm"), store.find("xxx/juicedata/mount:ce-v1.3.0")
-    assert plain.id == article.id and plain.files == () and plain.client_version == ""
+def test_the_article_s_app_image_has_the_client_that_its_tag_claims_or_none(store, put_wheel):
+    plain = store.find("local/debian:bookworm")
+    assert plain.files == () and plain.client_version == "" and store.find(ARTICLE).id == plain.id
+    put_wheel(WHEELS[0])
+    assert store.find(ARTICLE).client_version == WHEELS[0].client == "1.3.0+2025-07-07.pypi"
 
 
 def test_the_driver_image_runs_this_python_with_or_without_a_client(store, put_wheel):
