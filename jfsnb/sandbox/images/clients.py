@@ -51,8 +51,9 @@ def cache_directory() -> Path:
 
 
 def have_any() -> bool:
-    """Whether some client is in the cache, fetched or added."""
-    return any((cache_directory() / "clients").glob("*/client.json"))
+    """Whether some client is in the cache, fetched or added, that the sandbox can use."""
+    homes = (about.parent.name for about in (cache_directory() / "clients").glob("*/client.json"))
+    return any(client and release(client.version) >= OLDEST for client in map(find_client, homes))
 
 
 def find_client(name: str) -> Client | None:
@@ -134,9 +135,15 @@ def ask_version(binary: Path) -> str:
     if match is None:
         raise UsageError(f"{binary} is no JuiceFS client: it answers {result.stdout.strip()[:80]!r}", hint)
     version = match[1].strip()
-    if tuple(int(number) for number in version.split(".")[:2]) < OLDEST:
+    if release(version) < OLDEST:
         raise UsageError(f"{binary} is JuiceFS {version}: too old for the driver's command lines", hint)
     return version
+
+
+def release(version: str) -> tuple[int, int]:
+    """Major and minor number of what a client says it is."""
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
 
 
 def _home(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The images' mount.juicefs: the driver's command line, with metrics on the Pod's own address."""
+"""The images' mount.juicefs: the driver's command line, with metrics on the Pod's own address, and no reports."""
 
 import pytest
 
@@ -32,6 +32,7 @@ def test_the_client_is_told_the_same_with_metrics_on_the_pod_s_own_address(
         words = ("mount.juicefs", "m", "/v", "-o", f"subdir=a b,metrics={asked},open-cache=300")
         process, output = await node.start(*words, image="juicedata/mount:stand-in", mounts=mounts)
         assert await process.exited == 0, output.text()
-        assert output.text().splitlines() == ["m", "/v", "-o", f"subdir=a b,metrics={used},open-cache=300"]
+        options = ["-o", f"subdir=a b,metrics={used},open-cache=300", "-o", "no-usage-report"]
+        assert output.text().splitlines() == ["m", "/v", *options]
 
     on_node(test)
