@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
@@ -10,6 +11,8 @@ from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.driver import names
 from jfsnb.driver.config import merging as config
 from jfsnb.driver.deployment import Deployment
+from jfsnb.driver.images import same_image
+from jfsnb.driver.placing import taint_words, tolerated
 from jfsnb.errors import ConfigInvalid
 
 DRIVER = register(
@@ -38,8 +41,8 @@ CONFIG = register(
 )
 CSI_NODE = register(
     "JFS-PRE-005",
-    "A ready CSI node serves each node that matters",
-    "The CSI node Pod is missing (taints), not ready, or has not registered with the kubelet.",
+    "A ready CSI node serves the nodes where the smoke Pods are put",
+    "On every node something is in the way: taints, no CSI node Pod, one that is not ready or not registered.",
     "Look at the DaemonSet's tolerations and the CSI node Pod's log.",
 )
 PERMISSIONS = register(
@@ -113,38 +116,85 @@ def config_loads(text: str | Unreadable | None) -> CheckResult:
     return result(CONFIG, Verdict.PASS, f"{len(loaded.entries)} entries of mountPodPatch", evidence)
 
 
-def csi_nodes_ready(
-    nodes: Collection[str], csi_pods: Sequence[Obj] | Unreadable, csi_nodes: Sequence[Obj] | Unreadable
-) -> CheckResult:
-    """Each node that matters has a ready CSI node Pod and has the driver registered.
+@dataclass(frozen=True)
+class Landing:
+    """A node where a smoke Pod may be put.
 
     Args:
-        nodes: names. csi_pods: the DaemonSet's Pods. csi_nodes: CSINode objects.
+        problem: why its volume could not be mounted there, or why the Pod cannot be put there; empty when nothing is
+            known to be in the way.
+        image: whether the node has the image already, in words; empty when it does not tell.
     """
-    for facts in (csi_pods, csi_nodes):
-        if isinstance(facts, Unreadable):
-            return unreadable(CSI_NODE, facts)
-    assert not isinstance(csi_pods, Unreadable) and not isinstance(csi_nodes, Unreadable)
-    by_node = {p.get("spec", {}).get("nodeName", ""): p for p in csi_pods}
-    registered = {
-        n["metadata"]["name"]
-        for n in csi_nodes
-        if any(d.get("name") == names.DRIVER for d in n.get("spec", {}).get("drivers") or ())
-    }
-    problems = []
-    for node in nodes:
-        pod = by_node.get(node)
-        if pod is None:
-            problems.append(f"{node}: no CSI node Pod")
-        elif not is_ready(pod):
-            problems.append(f"{node}: {pod['metadata']['name']} is not ready")
-        elif node not in registered:
-            problems.append(f"{node}: the driver is not registered with the kubelet")
-    evidence = [Evidence(f"node/{p.partition(':')[0]}", "CSI node", p.partition(": ")[2]) for p in problems]
-    if problems:
-        return result(CSI_NODE, Verdict.FAIL, problems[0], evidence)
-    seen = [Evidence(f"node/{n}", "CSI node, CSINode", f"{by_node[n]['metadata']['name']}, registered") for n in nodes]
-    return result(CSI_NODE, Verdict.PASS, f"ready and registered on {len(nodes)} nodes", seen)
+
+    node: str
+    problem: str = ""
+    image: str = ""
+
+
+def landing(
+    node: Obj, smoke_pod: Obj, csi_pod: Obj | None, registered: bool, why_no_csi_pod: str = "", image: str = ""
+) -> Landing:
+    """What is known of one node.
+
+    Args:
+        node: the Node. smoke_pod: that is to be put somewhere.
+        csi_pod: the CSI node Pod there; None when there is none, for the reason ``why_no_csi_pod``.
+        registered: whether the node's CSINode lists the driver.
+        image: the smoke Pod's.
+    """
+    name, spec = node["metadata"]["name"], smoke_pod.get("spec") or {}
+    labels = node["metadata"].get("labels") or {}
+    missing = [f"{k}={v}" for k, v in (spec.get("nodeSelector") or {}).items() if labels.get(k) != v]
+    taints = [t for t in (node.get("spec") or {}).get("taints") or () if t.get("effect") in ("NoSchedule", "NoExecute")]
+    taint = next((t for t in taints if not tolerated(t, spec)), None)
+    problem = ""
+    if not is_ready(node):
+        problem = "the node is not Ready"
+    elif missing:
+        problem = f"the smoke Pod's nodeSelector wants {', '.join(missing)}"
+    elif taint is not None:
+        problem = f"the smoke Pod does not tolerate taint {taint_words(taint)}"
+    elif csi_pod is None:
+        problem = "no CSI node Pod" + (f": {why_no_csi_pod}" if why_no_csi_pod else "")
+    elif not is_ready(csi_pod) or csi_pod["metadata"].get("deletionTimestamp"):
+        problem = f"{csi_pod['metadata']['name']} is not ready"
+    elif not registered:
+        problem = "the driver is not registered with the kubelet"
+    return Landing(name, problem, _has_image(node, image))
+
+
+def _has_image(node: Obj, image: str) -> str:
+    """Nodes list their largest images only."""
+    listed = [name for one in (node.get("status") or {}).get("images") or () for name in one.get("names") or ()]
+    if not listed or not image:
+        return ""
+    return "the image is there" if any(same_image(image, name) for name in listed) else "the image must be pulled"
+
+
+def csi_nodes_ready(nodes: Sequence[Landing] | Unreadable) -> CheckResult:
+    """Where the smoke Pods may be put their volume can be mounted; each node that is left out is named, and why.
+
+    Args:
+        nodes: all of the cluster.
+    """
+    if isinstance(nodes, Unreadable):
+        return unreadable(CSI_NODE, nodes)
+    good, bad = [n for n in nodes if not n.problem], [n for n in nodes if n.problem]
+    evidence = [
+        Evidence(f"node/{n.node}", "CSI node", f"ready, registered{', ' * bool(n.image)}{n.image}") for n in good
+    ]
+    evidence += [Evidence(f"node/{n.node}", "left out", n.problem) for n in bad]
+    if good:
+        out = f"; {len(bad)} are left out: {bad[0].node}: {bad[0].problem}" if bad else ""
+        return result(
+            CSI_NODE, Verdict.PASS, f"ready and registered on {len(good)} of {len(nodes)} nodes{out}", evidence
+        )
+    if not bad:
+        return result(CSI_NODE, Verdict.FAIL, "the cluster has no node", [Evidence("nodes", "list", "empty")])
+    reason = "; ".join(f"{n.node}: {n.problem}" for n in bad[:4]) + (
+        f"; and {len(bad) - 4} more" if len(bad) > 4 else ""
+    )
+    return result(CSI_NODE, Verdict.FAIL, reason, evidence)
 
 
 def permissions(allowed: Mapping[str, bool | None]) -> CheckResult:

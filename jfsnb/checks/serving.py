@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
@@ -39,6 +39,13 @@ DISTINCT = register(
     "The Pod under test and the baseline have Mount Pods of their own",
     "The settings did not change, so the driver reused the running Mount Pod; the image under test never ran.",
     "Check the image that was given and that the configuration was in force before the Pod was made (JFS-CFG-001).",
+)
+
+EXERCISED = register(
+    "JFS-MNT-004",
+    "The Mount Pod under test was made after the patch",
+    "One with the very same settings was running already, and the driver reused it: the patch changed nothing.",
+    "Test an image that nobody runs yet, or wait until that Mount Pod has gone.",
 )
 
 Obj = Mapping[str, Any]
@@ -139,6 +146,24 @@ def mount_pod_ready(mount_pod: MountPod | Unreadable) -> CheckResult:
     waiting = ("", "ContainerCreating", "Pending", "PodInitializing", "Running")
     verdict = Verdict.NOT_READY if mount_pod.reason in waiting else Verdict.FAIL
     return result(READY, verdict, f"not ready: {mount_pod.reason or 'no status yet'}", evidence)
+
+
+def made_after_patch(mount_pod: MountPod | Unreadable, there_before: Collection[str] | Unreadable) -> CheckResult:
+    """The Mount Pod that serves the Pod under test was not there before the patch; else the patch was not exercised.
+
+    Args:
+        there_before: UIDs of the Mount Pods that were seen before the patch.
+    """
+    for facts in (mount_pod, there_before):
+        if isinstance(facts, Unreadable):
+            return unreadable(EXERCISED, facts)
+    assert isinstance(mount_pod, MountPod) and not isinstance(there_before, Unreadable)
+    made = mount_pod.created.isoformat(timespec="seconds") if mount_pod.created else "not known"
+    evidence = [Evidence(f"pod/{mount_pod.name}", "creationTimestamp", made)]
+    if mount_pod.uid in there_before:
+        reason = f"{mount_pod.name} was there before the patch and was reused: the patch was not exercised"
+        return result(EXERCISED, Verdict.WARN, reason, evidence)
+    return result(EXERCISED, Verdict.PASS, f"{mount_pod.name} was made for it, at {made}", evidence)
 
 
 def distinct_from_baseline(mount_pod: MountPod | Unreadable, baseline: MountPod | Unreadable) -> CheckResult:

@@ -71,6 +71,7 @@ class Snapshot:
         pvs: the driver's. pvcs: all, as they are few. storage_classes, nodes, csi_nodes, events: API objects.
         csi_pods: Pods of the CSI node DaemonSet, which is daemon_set (None: there is none).
         controller_pods: Pods of the CSI controller. controllers: its StatefulSet or Deployment.
+        run_pods: Pods that runs of jfsnb have made, as metadata.
         jobs: of the driver (canary, delete, clean-cache …). job_pods: the Pods of Jobs in its namespace.
         csi_driver: the CSIDriver object; None when there is none.
         config_map: that holds config.yaml; None when there is none.
@@ -102,6 +103,7 @@ class Snapshot:
     controllers: Part[Sequence[Obj]] = Part()
     jobs: Part[Sequence[Obj]] = Part()
     job_pods: Part[Sequence[Obj]] = Part()
+    run_pods: Part[Sequence[Obj]] = Part()
     csi_driver: Part[Obj | None] = Part()
     config_map: Part[Obj | None] = Part()
     secrets: EachPart[Sequence[str] | None] = EachPart()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.leftover import RUN_LABEL
 from jfsnb.checks.parts import NotRead
 from jfsnb.checks.snapshot import Snapshot
 from jfsnb.cluster.access import account
@@ -38,7 +39,7 @@ _VOLUME = re.compile(r'for volume "([^"]+)"')
 
 _OF_DOCTOR = (
     *("mount_pods", "pvs", "pvcs", "storage_classes", "nodes", "csi_nodes", "csi_driver", "events"),
-    *("controller_pods", "controllers", "jobs", "job_pods"),
+    *("controller_pods", "controllers", "jobs", "job_pods", "run_pods"),
 )
 
 
@@ -143,6 +144,9 @@ def _lists(
         "controllers": lambda: _controllers(cluster, driver.namespace),
         "jobs": lambda: [j for j in cluster.list("jobs", driver.namespace) if of_driver(j)],
         "job_pods": lambda: cluster.list("pods", driver.namespace, labels=names.JOB_NAME),
+        "run_pods": lambda: [
+            {"kind": "Pod", **p} for page in cluster.pages("pods", labels=RUN_LABEL, metadata_only=True) for p in page
+        ],
         "csi_driver": lambda: cluster.find("csidrivers", name=names.DRIVER),
         "events": lambda: [
             *cluster.list("events", fields="type=Warning"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,36 +77,26 @@ class Volume:
 
 
 def find_driver(cluster: Cluster, namespace: str = "") -> Driver:
-    """Find the driver by its CSI node Pods.
+    """Find the driver by its CSI node Pods or, where no node has one, by their DaemonSet.
 
     Args:
         namespace: look only there; empty: everywhere.
 
     Raises:
-        NotInCluster: no CSI node Pods, or their ConfigMap is not there.
+        NotInCluster: neither is there, or their ConfigMap is not.
         UsageError: nothing tells which of several namespaces is meant.
     """
     try:
         pods = cluster.list("pods", namespace, labels=names.CSI_NODE_SELECTOR)
     except PermissionMissing as error:
         raise PermissionMissing(error.what, "ask for this permission, or give driver_namespace") from error
-    if not pods:
-        where = f"in namespace {namespace}" if namespace else "in this cluster"
-        raise NotInCluster(
-            f"no JuiceFS CSI node Pods ({names.CSI_NODE_SELECTOR}) {where}",
-            "install the JuiceFS CSI driver, or set driver_namespace",
-        )
-    spaces = sorted({p["metadata"]["namespace"] for p in pods})
+    alone = None if pods else _daemon_set_alone(cluster, namespace)
+    spaces = sorted({o["metadata"]["namespace"] for o in (*pods, *([alone] if alone else ()))})
     if len(spaces) > 1:
         raise NotInCluster(
             f"JuiceFS CSI drivers in several namespaces: {', '.join(spaces)}", "set driver_namespace to one of them"
         )
-    owner = next((o["name"] for o in pods[0]["metadata"].get("ownerReferences") or () if o["kind"] == "DaemonSet"), "")
-    daemon_set: Obj | Unreadable | None
-    try:
-        daemon_set = cluster.find("daemonsets", spaces[0], owner or names.CSI_NODE_DAEMON_SET)
-    except PermissionMissing as error:  # its Pods say nearly as much
-        daemon_set = Unreadable(error.what)
+    daemon_set: Obj | Unreadable | None = alone or _daemon_set_of(cluster, pods[0])
     told = daemon_set if isinstance(daemon_set, dict) else pods[0]
     deployment = replace(Deployment.from_object(told), namespace=spaces[0])
     name = deployment.config_map or names.CONFIG_MAP
@@ -120,6 +111,54 @@ def find_driver(cluster: Cluster, namespace: str = "") -> Driver:
             f"ConfigMap {spaces[0]}/{name} has no key {names.CONFIG_KEY}", "add it; {} is a valid content"
         )
     return Driver(deployment, daemon_set, config_map, tuple(pods))
+
+
+def _daemon_set_of(cluster: Cluster, pod: Obj) -> Obj | Unreadable | None:
+    """The DaemonSet of a CSI node Pod; where it may not be read, its Pods say nearly as much."""
+    meta = pod["metadata"]
+    owner = next((o["name"] for o in meta.get("ownerReferences") or () if o["kind"] == "DaemonSet"), "")
+    try:
+        return cluster.find("daemonsets", meta["namespace"], owner or names.CSI_NODE_DAEMON_SET)
+    except PermissionMissing as error:
+        return Unreadable(error.what)
+
+
+def _daemon_set_alone(cluster: Cluster, namespace: str) -> Obj:
+    """The DaemonSet of CSI nodes that no node has a Pod of. Raises NotInCluster when there is none."""
+    where = f"in namespace {namespace}" if namespace else "in this cluster"
+    what = f"no JuiceFS CSI node Pods ({names.CSI_NODE_SELECTOR}) {where}"
+    try:
+        found = [d for d in cluster.list("daemonsets", namespace) if _is_csi_node(d)]
+    except PermissionMissing as error:
+        found = _by_usual_name(cluster, [namespace] if namespace else _USUAL_NAMESPACES)
+        if not found:
+            raise NotInCluster(
+                f"{what}; whether their DaemonSet is there could not be seen: {error.what}",
+                "set driver_namespace, or ask for the permission to list DaemonSets",
+            ) from error
+    if not found:
+        raise NotInCluster(
+            f"{what}, and no DaemonSet of them", "install the JuiceFS CSI driver, or set driver_namespace"
+        )
+    return {"kind": "DaemonSet", **found[0]}
+
+
+#: Where the driver's manifests, and most people, put it.
+_USUAL_NAMESPACES = ("kube-system", "juicefs-system")
+
+
+def _by_usual_name(cluster: Cluster, namespaces: Iterable[str]) -> list[Obj]:
+    found = []
+    for namespace in namespaces:
+        with contextlib.suppress(PermissionMissing):
+            found.append(cluster.find("daemonsets", namespace, names.CSI_NODE_DAEMON_SET))
+    return [d for d in found if d is not None]
+
+
+def _is_csi_node(daemon_set: Obj) -> bool:
+    key, _, value = names.CSI_NODE_SELECTOR.partition("=")
+    selected = ((daemon_set.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    return selected.get(key) == value
 
 
 def find_volume(cluster: Cluster, namespace: str, claim: str) -> Volume:
@@ -191,7 +230,9 @@ def decide_image(
     if found.certain:
         return found
     name = node["metadata"]["name"] if node else ""
-    asked = driver.node_pod(name) or next(iter(driver.node_pods))
+    asked = driver.node_pod(name) or next(iter(driver.node_pods), None)
+    if asked is None:
+        return found
     try:
         answer = cluster.execute(
             asked["metadata"]["namespace"],

@@ -8,6 +8,7 @@ from typing import Any
 from jfsnb.checks import client as client_checks
 from jfsnb.checks import configured
 from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.leftover import leftovers
 from jfsnb.checks.model import SEVERITY, CheckResult, Verdict
 from jfsnb.checks.parts import NOT_READ
 from jfsnb.checks.refused import why_refused
@@ -47,6 +48,8 @@ def mounts(known: Snapshot, node: str = "") -> Finding:
     asked = [state for state in here if state.state != NOT_ASKED]
     if asked:
         checks.append(configured.in_force(asked, [s.node for s in asked]))
+    config_map = known.part("config_map")
+    checks += leftovers(None if isinstance(config_map, Unreadable) else config_map, (), known.now)
     ordered = tuple(sorted(rows, key=lambda r: (r["node"], r["name"])))
     return Finding(ordered, tuple(checks), {"configuration in force": config_rows(known.loaded.values())})
 

@@ -19,7 +19,7 @@ from jfsnb.queries.model import Row, Table, Timeline
 from jfsnb.redact import redact_text
 from jfsnb.run.preflight import preflight
 from jfsnb.run.proof.csi_calls import csi_calls
-from jfsnb.run.results import Baseline, ServedBy, WhoIsWho
+from jfsnb.run.results import Baseline, Preflight, ServedBy, WhoIsWho
 from jfsnb.run.smoke import manifest, prepare
 from jfsnb.run.smoke import smoke_pod as smoke
 from jfsnb.run.state import Run, part
@@ -148,8 +148,15 @@ def baseline(run: Run) -> Baseline:
     driver = driver_facts.find_driver(run.cluster, run.settings.driver_namespace)
     prepare.make_missing(run, timeline)
     volume = prepare.bound_volume(run, timeline)
-    fields = smoke.deploy(run, manifest.BASELINE, driver, volume, timeline)
+    fields = smoke.deploy(run, manifest.BASELINE, driver, volume, timeline, nodes=_judged_nodes(run))
     return run.require(Baseline(**fields))
+
+
+def _judged_nodes(run: Run) -> tuple[str, ...]:
+    """Those where nothing is in the way; empty: all of them, or nobody has looked."""
+    places = (run.recall(Preflight.PART) or {}).get("nodes") or ()
+    left_out = any(place["problem"] for place in places)
+    return tuple(place["node"] for place in places if not place["problem"]) if left_out else ()
 
 
 @part(ServedBy)

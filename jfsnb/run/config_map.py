@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from jfsnb.checks.leftover import NOTE_PREFIX
 from jfsnb.driver.config import edit as config_edit
 from jfsnb.driver.config.edit import Edit
 from jfsnb.driver.names import CONFIG_KEY
@@ -18,7 +19,6 @@ from jfsnb.errors import ConflictError, JfsnbError
 from jfsnb.redact import redact_text
 
 Obj = dict[str, Any]
-NOTE_PREFIX = "undo.jfsnb.io/"
 VERSION = 1
 
 

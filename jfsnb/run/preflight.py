@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from jfsnb.checks import preflight as checks
-from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.leftover import RUN_LABEL, leftovers
 from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.checks.serving import claim_bound
 from jfsnb.checks.tier import FULL, REAL_CLUSTER, real_data_path
 from jfsnb.cluster import access
 from jfsnb.cluster.client import KUBE_SYSTEM, Cluster
-from jfsnb.driver import names
+from jfsnb.driver import names, placing
 from jfsnb.errors import NotInCluster, PermissionMissing, SandboxError
 from jfsnb.queries import driver_facts
 from jfsnb.queries.driver_facts import Driver
 from jfsnb.queries.model import Row, Timeline
 from jfsnb.run.results import Preflight
+from jfsnb.run.smoke import manifest
 from jfsnb.run.state import Run, part
 
 Obj = dict[str, Any]
@@ -65,9 +67,7 @@ def preflight(run: Run) -> Preflight:
         permissions = ask(cluster, wanted)
     _refuse_missing(run, permissions, timeline)
     csi_driver = cluster.find("csidrivers", name=names.DRIVER)
-    ready, _ = nodes_with_driver(cluster, found)
-    csi_nodes = cluster.list("csinodes")
-    no_node = Unreadable("no Ready node has a CSI node Pod")
+    places = places_for_smoke_pods(run, found)
     checks_found = [
         real_data_path(cluster.tier, cluster.tier_reason),
         _permissions_check(permissions),
@@ -75,7 +75,8 @@ def preflight(run: Run) -> Preflight:
         checks.mount_pod_mode(found.deployment),
         checks.config_known(found.deployment, settings.scope),
         checks.config_loads(found.config_text),
-        checks.csi_nodes_ready(ready, found.node_pods if ready else no_node, csi_nodes),
+        checks.csi_nodes_ready(places),
+        *leftovers(found.config_map, _of_runs(cluster, settings.namespace), datetime.now(UTC), run.id),
     ]
     claim = settings.pvc
     if settings.storage_class:
@@ -105,6 +106,7 @@ def preflight(run: Run) -> Preflight:
     result = Preflight(
         cluster=tuple(rows),
         permissions=tuple(asdict(p) for p in permissions),
+        nodes=tuple(asdict(p) for p in places),
         checks=tuple(map(_obstacle, checks_found)),
         timeline=tuple(timeline.entries),
     )
@@ -212,6 +214,31 @@ def ask(cluster: Cluster, permissions: tuple[Permission, ...]) -> tuple[Permissi
 
     with ThreadPoolExecutor(4) as pool:
         return tuple(pool.map(answer, permissions))
+
+
+def places_for_smoke_pods(run: Run, driver: Driver) -> tuple[checks.Landing, ...]:
+    """Every node, and what is in the way of a smoke Pod there."""
+    cluster = run.cluster
+    pod = manifest.smoke_pod(run.settings, manifest.BASELINE, is_sandbox=cluster.is_sandbox)
+    registered = {
+        n["metadata"]["name"]
+        for n in cluster.list("csinodes")
+        if any(d.get("name") == names.DRIVER for d in (n.get("spec") or {}).get("drivers") or ())
+    }
+    daemon_set = driver.daemon_set if isinstance(driver.daemon_set, dict) else None
+    image = pod["spec"]["containers"][0]["image"]
+    return tuple(
+        checks.landing(
+            node, pod, driver.node_pod(name), name in registered, placing.why_no_pod(daemon_set, node), image
+        )
+        for node, name in ((n, n["metadata"]["name"]) for n in cluster.list("nodes"))
+    )
+
+
+def _of_runs(cluster: Cluster, namespace: str) -> list[Obj]:
+    """What any run has in the smoke Pods' namespace."""
+    kinds = (("pods", "Pod"), ("configmaps", "ConfigMap"))
+    return [{"kind": kind, **o} for plural, kind in kinds for o in cluster.list(plural, namespace, labels=RUN_LABEL)]
 
 
 def nodes_with_driver(cluster: Cluster, driver: Driver) -> tuple[dict[str, Obj], dict[str, str]]:

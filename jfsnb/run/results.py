@@ -22,6 +22,7 @@ class Preflight(Result):
     Args:
         cluster: columns what, value (context, server, tier, versions, driver namespace and mode, ConfigMap, claim).
         permissions: columns verb, resource, namespace, allowed, needed_for.
+        nodes: columns node, problem (empty: a smoke Pod may be put there), image.
     """
 
     STEP: ClassVar[str] = BACKGROUND
@@ -31,6 +32,7 @@ class Preflight(Result):
 
     cluster: Table = ()
     permissions: Table = ()
+    nodes: Table = ()
 
 
 @dataclass(frozen=True, kw_only=True)

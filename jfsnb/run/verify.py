@@ -10,7 +10,7 @@ from jfsnb.checks import carried_out, configured
 from jfsnb.checks.bystanders import Seen, baseline_kept, others_unchanged
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.model import CheckResult, Verdict, overall
-from jfsnb.checks.serving import claim_bound, distinct_from_baseline, mount_pod_ready, served_by_one
+from jfsnb.checks.serving import claim_bound, distinct_from_baseline, made_after_patch, mount_pod_ready, served_by_one
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod, VolumePairing
 from jfsnb.errors import JfsnbError, NotInCluster
@@ -63,6 +63,10 @@ def chain(run: Run) -> Chain:
         checks.append(mount_pod_ready(serving))
         baseline = baseline_mount_pod(run, driver)
         checks.append(distinct_from_baseline(serving, baseline))
+        remembered = (run.recall(Patched.PART) or {}).get("remembered")
+        nobody = Unreadable("nobody looked before the patch")
+        there = nobody if remembered is None else {row["uid"] for row in remembered}
+        checks.append(made_after_patch(serving, there))
     return run.finish(
         Chain(
             links=_links(app, found, pv, serving),

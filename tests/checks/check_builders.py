@@ -61,6 +61,7 @@ def healthy(**changes):
         "controllers": [{"kind": "StatefulSet", "metadata": {"name": "c"}, "spec": {"replicas": 1}}],
         "jobs": [],
         "job_pods": [],
+        "run_pods": [],
         "secrets": {},
         "csi_file_times": {},
         "next_hashes": {},

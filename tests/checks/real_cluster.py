@@ -45,6 +45,7 @@ def recorded(stage):
         controllers=kinds(data["workloads"], "StatefulSet"),
         jobs=data["jobs"],
         job_pods=labelled(names.JOB_NAME),
+        run_pods=[p for p in pods if "jfsnb.io/run" in (p["metadata"].get("labels") or {})],
         config_map=data["config_map"],
         events=data["events"],
         csi_logs={n: lines for n, lines in logs.items() if n in csi_names},

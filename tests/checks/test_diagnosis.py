@@ -40,6 +40,12 @@ def canary_failed(s):
     return replace(s, jobs=[job])
 
 
+def leftover_run(s):
+    s.config_map["metadata"]["annotations"]["undo.jfsnb.io/dead1"] = "{}"
+    pod = {"kind": "Pod", "metadata": {"name": "smoke-x", "labels": {"jfsnb.io/run": "dead1"}}}
+    return replace(s, run_pods=[pod])
+
+
 def volume_failed(s):
     s.pvs[0]["status"] = {"phase": "Failed", "message": "Could not delVol in juicefs"}
     return s
@@ -369,6 +375,7 @@ SCENARIOS = [
     ("JFS-MNT-121", followed_a_deleted_one, Verdict.WARN),
     ("JFS-MNT-122", not_asked, Verdict.WARN),
     ("JFS-MNT-122", not_kept, Verdict.WARN),
+    ("JFS-RUN-101", leftover_run, Verdict.WARN),
     ("JFS-PVC-101", twins, Verdict.WARN),
     ("JFS-PVC-105", volume_failed, Verdict.FAIL),
     ("JFS-PVC-102", unbound, Verdict.FAIL),

@@ -10,6 +10,7 @@ from jfsnb.checks import carried_out, configured, preflight, shutdown, tier
 from jfsnb.checks.codes import Unreadable, result
 from jfsnb.checks.configured import NodeConfig, node_config
 from jfsnb.checks.model import Verdict
+from jfsnb.checks.serving import made_after_patch
 from jfsnb.driver.config.merging import effective_image, load
 from jfsnb.driver.deployment import Deployment
 
@@ -229,11 +230,51 @@ def test_preflight():
     assert preflight.driver_installed(GONE, None).verdict is Verdict.ERROR
     assert preflight.mount_pod_mode(deployment).verdict is Verdict.PASS
     assert preflight.config_known(deployment).verdict is Verdict.PASS
-    nodes = [n["metadata"]["name"] for n in world.nodes]
-    assert preflight.csi_nodes_ready(nodes, world.csi_pods, world.csi_nodes).verdict is Verdict.PASS
-    assert preflight.csi_nodes_ready(nodes, world.csi_pods[:-1], world.csi_nodes).verdict is Verdict.FAIL
-    assert preflight.csi_nodes_ready(nodes, world.csi_pods, world.csi_nodes[:-1]).verdict is Verdict.FAIL
-    assert preflight.csi_nodes_ready(nodes, GONE, world.csi_nodes).verdict is Verdict.ERROR
+
+
+READY = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+CSI_POD = {"metadata": {"name": "csi-x"}, **READY}
+PLAIN = {"spec": {"containers": [{"image": "a/b:1"}]}}
+
+
+def node(**spec):
+    images = [{"names": ["docker.io/a/b:1"]}]
+    return {"metadata": {"name": "n1", "labels": {}}, "spec": spec, "status": {**READY["status"], "images": images}}
+
+
+@pytest.mark.parametrize(
+    "facts,words",
+    [
+        ((node(), PLAIN, CSI_POD, True), ""),
+        ((node(), PLAIN, None, True, "taint gpu:NoSchedule is not tolerated"), "no CSI node Pod: taint gpu"),
+        ((node(), PLAIN, {"metadata": {"name": "csi-x"}}, True), "csi-x is not ready"),
+        ((node(), PLAIN, CSI_POD, False), "not registered"),
+        ((node(taints=[{"key": "a", "value": "b", "effect": "NoExecute"}]), PLAIN, CSI_POD, True), "a=b:NoExecute"),
+        ((node(), {"spec": {"nodeSelector": {"disk": "ssd"}}}, CSI_POD, True), "disk=ssd"),
+        (({**node(), "status": {}}, PLAIN, CSI_POD, True), "the node is not Ready"),
+    ],
+)
+def test_where_a_smoke_pod_may_be_put(facts, words):
+    found = preflight.landing(*facts)
+    assert bool(found.problem) == bool(words) and words in found.problem
+
+
+def test_every_node_that_is_left_out_is_named():
+    good, bad = preflight.Landing("n1"), preflight.Landing("n2", "no CSI node Pod")
+    some = preflight.csi_nodes_ready([good, bad])
+    assert some.verdict is Verdict.PASS and "n2" in some.reason and len(some.evidence) == 2
+    none = preflight.csi_nodes_ready([bad, preflight.Landing("n3", "the node is not Ready")])
+    assert none.verdict is Verdict.FAIL and "n2: no CSI node Pod; n3: the node is not Ready" in none.reason
+    assert preflight.csi_nodes_ready(GONE).verdict is Verdict.ERROR
+    told = [preflight.landing(node(), PLAIN, CSI_POD, True, image=i).image for i in ("a/b:1", "a/b:2")]
+    assert told == ["the image is there", "the image must be pulled"]
+
+
+def test_a_mount_pod_from_before_the_patch_proves_no_patch():
+    assert made_after_patch(mount_pod(), {"uid-other"}).verdict is Verdict.PASS
+    reused = made_after_patch(mount_pod(), {"uid-mp"})
+    assert reused.verdict is Verdict.WARN and "not exercised" in reused.reason
+    assert made_after_patch(GONE, {"uid-mp"}).verdict is made_after_patch(mount_pod(), GONE).verdict is Verdict.ERROR
 
 
 @pytest.mark.parametrize(

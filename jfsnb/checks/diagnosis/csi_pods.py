@@ -14,6 +14,7 @@ from jfsnb.checks.diagnosis.symptoms.storage import BACKEND
 from jfsnb.checks.diagnosis.symptoms.table import Symptom, table, telling_lines
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
 from jfsnb.driver.mountpods.mount_pods import Obj, parse_time
+from jfsnb.driver.placing import why_no_pod
 
 _OWN = table(
     (
@@ -96,41 +97,6 @@ def _no_csi_node(snapshot: Snapshot, node: str) -> CheckResult:
     evidence = [Evidence(f"node/{node}", "CSI node", "has no CSI node Pod")]
     evidence += [Evidence(f"node/{node}", "why", why)] if why else []
     return result("JFS-MNT-118", Verdict.FAIL, f"{node} has no CSI node Pod" + (f": {why}" if why else ""), evidence)
-
-
-def why_no_pod(daemon_set: Obj | None, node: Obj | None) -> str:
-    """Why a DaemonSet has no Pod on a node; empty when its template does not tell."""
-    template = (((daemon_set or {}).get("spec") or {}).get("template") or {}).get("spec") or {}
-    if node is None or not template:
-        return ""
-    labels = node["metadata"].get("labels") or {}
-    missing = [f"{k}={v}" for k, v in (template.get("nodeSelector") or {}).items() if labels.get(k) != v]
-    if missing:
-        return f"its nodeSelector wants {', '.join(missing)}"
-    for taint in (node.get("spec") or {}).get("taints") or ():
-        if taint.get("effect") in ("NoSchedule", "NoExecute") and not tolerated(taint, template):
-            value = f"={taint['value']}" if taint.get("value") else ""
-            return f"taint {taint['key']}{value}:{taint['effect']} is not tolerated"
-    return ""
-
-
-#: The DaemonSet controller adds these by itself.
-_ALWAYS = ("node.kubernetes.io/",)
-
-
-def tolerated(taint: Obj, pod_spec: Obj, daemon: bool = True) -> bool:
-    """Whether a Pod's tolerations cover a taint."""
-    key, effect, value = taint.get("key", ""), taint.get("effect", ""), taint.get("value", "")
-    if daemon and key.startswith(_ALWAYS):
-        return True
-    for one in pod_spec.get("tolerations") or ():
-        if one.get("effect") not in (None, "", effect):
-            continue
-        if one.get("operator") == "Exists" and one.get("key") in (None, "", key):
-            return True
-        if one.get("operator", "Equal") == "Equal" and one.get("key") == key and one.get("value", "") == value:
-            return True
-    return False
 
 
 def _daemon_set(snapshot: Snapshot) -> Iterator[CheckResult]:

@@ -12,12 +12,13 @@ from jfsnb.checks.diagnosis import (
     image,
     mount_pods,
     references,
+    runs,
 )
 from jfsnb.checks.diagnosis.snapshot import Snapshot, diagnose
 from jfsnb.checks.model import CheckResult
 
 #: Imported for their rules, which register themselves.
-PARTS = (app_pods, claims, configuration, csi_pods, end, handover, image, mount_pods, references)
+PARTS = (app_pods, claims, configuration, csi_pods, end, handover, image, mount_pods, references, runs)
 
 
 def examine(snapshot: Snapshot) -> tuple[CheckResult, ...]:

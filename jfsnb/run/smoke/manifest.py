@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
+from jfsnb.checks.leftover import RUN_LABEL as RUN_LABEL
 from jfsnb.settings import Settings
 
 Obj = dict[str, Any]
-RUN_LABEL = "jfsnb.io/run"
 ROLE_LABEL = "jfsnb.io/role"
 BASELINE, UNDER_TEST = "baseline", "under-test"
 ARTICLE_POD = "smoke-juicefs-pod"
@@ -33,11 +34,13 @@ def claim_name(settings: Settings) -> str:
     return f"smoke-pvc-{settings.run_id}" if settings.storage_class else settings.pvc
 
 
-def smoke_pod(settings: Settings, role: str, *, node: str = "", is_sandbox: bool = False) -> Obj:
+def smoke_pod(
+    settings: Settings, role: str, *, node: str = "", nodes: Collection[str] = (), is_sandbox: bool = False
+) -> Obj:
     """The smoke Pod of a role.
 
     Args:
-        node: pin it to this node; empty lets the scheduler choose.
+        node: pin it to this node; empty lets the scheduler choose, of all or of these ``nodes``.
         is_sandbox: keep the article's placeholder image, which only the sandbox can pull.
     """
     pod: Obj = yaml.safe_load(files("jfsnb").joinpath(f"manifests/smoke-{settings.profile}.yaml").read_text("utf-8"))
@@ -53,6 +56,10 @@ def smoke_pod(settings: Settings, role: str, *, node: str = "", is_sandbox: bool
             volume["persistentVolumeClaim"]["claimName"] = claim_name(settings)
     if node:
         pod["spec"]["nodeSelector"] = {"kubernetes.io/hostname": node}
+    elif nodes:
+        terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [n]}]} for n in sorted(nodes)]
+        affinity = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+        pod["spec"]["affinity"] = {"nodeAffinity": affinity}
     return pod
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,13 +69,21 @@ class Watched:
         return any(t is not None and t.hopeless for t in (mine, theirs))
 
 
-def deploy(run: Run, role: str, driver: Driver, volume: Volume, timeline: Timeline, node: str = "") -> dict[str, Any]:
+def deploy(
+    run: Run,
+    role: str,
+    driver: Driver,
+    volume: Volume,
+    timeline: Timeline,
+    node: str = "",
+    nodes: Collection[str] = (),
+) -> dict[str, Any]:
     """Create the smoke Pod of a role and watch it.
 
     Returns:
         The fields of ``results.Smoke``, checks and timeline included.
     """
-    pod = manifest.smoke_pod(run.settings, role, node=node, is_sandbox=run.cluster.is_sandbox)
+    pod = manifest.smoke_pod(run.settings, role, node=node, nodes=nodes, is_sandbox=run.cluster.is_sandbox)
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     run.tell("change", f"create Pod {namespace}/{name} ({run.settings.profile} manifest)", f"pod/{name}")
     _remove_own(run, namespace, name)
