@@ -135,6 +135,23 @@ class Snapshot:
         return tuple(MountPod.from_object(p) for p in self.mount_pods)
 
     @cached_property
+    def _places(self) -> dict[tuple[str, str], list[int]]:
+        """(node, unique id) and (node, PV that it serves) → Mount Pods, by their places in the list."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for at, pod in enumerate(self.parsed):
+            for name in dict.fromkeys((f"id {pod.unique_id}", *(f"pv {r.pv_name}" for r in pod.references))):
+                found.setdefault((pod.node, name), []).append(at)
+        return found
+
+    def mount_pods_of(self, pv_name: str, node: str) -> list[int]:
+        """Places in the list of the Mount Pods of a volume on a node: by its id, or by whom they serve."""
+        pv = self.pv_by_name.get(pv_name) or {}
+        handle = ((pv.get("spec") or {}).get("csi") or {}).get("volumeHandle", "")
+        serving = self._places.get((node, f"pv {pv_name}"), [])
+        ids = dict.fromkeys((handle, *(self.parsed[at].unique_id for at in serving)))
+        return sorted({at for one in ids for at in self._places.get((node, f"id {one}"), [])} | set(serving))
+
+    @cached_property
     def versions(self) -> Each[str]:
         """Mount Pod → what its client says that it is, from the best source."""
         return self.clients.map(lambda told: best(told)[1])

@@ -74,7 +74,7 @@ def explain(claim: str, options: Mapping[str, Any], form: str, node: str = "") -
     say("\nEntries of mountPodPatch, in order; later ones win:")
     say(text_table(found.tables["entries"], ("entry", "matches", "why") if one else (), cell))
     say("\nThe next mount:")
-    say(text_table(found.tables["next mount"], ("node", "exact", "answer"), cell))
+    say(text_table(found.tables["next mount"], ("node", "exact", "answer", "not_seen"), cell))
     _print_nodes(found.tables[IN_FORCE])
     _print_trouble(found.checks)
     return exit_code(found.verdict)

@@ -18,10 +18,11 @@ from jfsnb.checks.snapshot import LogLine, Snapshot, can_be_asked
 from jfsnb.cluster.client import Cluster
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod
-from jfsnb.driver.settings.next_mount import NextMount, next_hash
+from jfsnb.driver.settings.next_mount import next_hash
 from jfsnb.errors import JfsnbError, NotInCluster
 from jfsnb.queries import clients
 from jfsnb.queries.clients import ASKED_FOR_CLIENTS, not_asked
+from jfsnb.queries.next_mount import facts_of
 
 Obj = dict[str, Any]
 T = TypeVar("T")
@@ -164,21 +165,10 @@ def with_hashes(cluster: Cluster, found: Snapshot, pods: Iterable[MountPod]) -> 
 
 def _hash(cluster: Cluster, found: Snapshot, pod: MountPod, pv_name: str) -> str | None:
     """The Mount Pod's own hash where it fits; of another it is only said that it is another."""
-    csi_pod, pv = found.csi_pod_by_node.get(pod.node), found.pv_by_name.get(pv_name)
     decision = found.desired(pv_name, pod.node, pod.command.is_ce, as_loaded=True)
-    if csi_pod is None or pv is None or isinstance(decision, Unreadable) or not pod.settings_hash:
+    mount = None if isinstance(decision, Unreadable) else facts_of(found, pv_name, pod, decision)
+    if mount is None or not pod.settings_hash:
         return None
-    mount = NextMount(
-        pv=pv,
-        pvc=found.claim_of(pv_name),
-        csi_pod=csi_pod,
-        namespace=found.deployment.namespace,
-        merged=found.merged(pv_name, pod.node),
-        decision=decision,
-        env=found.deployment.env,
-        running_options=pod.command.options,
-        fs_uuid=pod.annotations.get(names.FS_UUID, ""),
-    )
     secret = names.secret_name(pod.unique_id)
     made = cluster.from_secret(found.deployment.namespace, secret, "jfsSettings", lambda kept: next_hash(kept, mount))
     return made if made in (None, pod.settings_hash) else ANOTHER

@@ -53,7 +53,9 @@ def for_mounts(cluster: Cluster, driver_namespace: str = "", node: str = "", eve
         NotInCluster: no driver. PermissionMissing: it may not be looked for.
     """
     found = _lists(cluster, driver_namespace, ("mount_pods", "pvs", "pvcs", "nodes"), _metadata)
-    return ask_pods.with_clients(cluster, found, [p for p in found.parsed if node in ("", p.node)], everyone)
+    mine = [p for p in found.parsed if node in ("", p.node)]
+    found = ask_pods.with_clients(cluster, found, mine, everyone)
+    return ask_pods.with_hashes(cluster, found, mine if everyone else ask_pods.newest(mine))
 
 
 def for_verify(cluster: Cluster, namespace: str, target: str, driver_namespace: str = "") -> Snapshot:

@@ -12,7 +12,6 @@ from jfsnb.checks.model import CheckResult
 from jfsnb.checks.preflight import is_ready
 from jfsnb.checks.snapshot import NOT_ASKED, Snapshot
 from jfsnb.driver.config.merging import DriverConfig, effective_image, load, merge
-from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.names import RECORDED
 from jfsnb.driver.settings.explain import explain as explain_fields
 from jfsnb.errors import ConfigInvalid, NotInCluster
@@ -20,7 +19,8 @@ from jfsnb.queries import driver_facts
 from jfsnb.queries.driver_facts import Volume
 from jfsnb.queries.finding import Finding
 from jfsnb.queries.model import Row, Table
-from jfsnb.queries.mounts import config_rows, next_mount
+from jfsnb.queries.mounts import config_rows
+from jfsnb.queries.next_mount import next_mount
 from jfsnb.redact import redact_text
 
 Obj = dict[str, Any]
@@ -100,25 +100,20 @@ def _settings(
 
 def _coming(known: Snapshot, pv_name: str, nodes: list[str], is_ce: bool) -> Table:
     """What the next mount would do on each node where the volume is mounted, or on the one that was asked for."""
-    here: dict[str, list[Obj]] = defaultdict(list)
-    for obj, pod in zip(known.mount_pods, known.parsed, strict=True):
-        recorded = pod.annotations.get(RECORDED) == "true"  # no driver would use what nobody runs
-        if _is_of(pod, pv_name, known) and pod.node in nodes and not recorded:
-            here[pod.node].append(obj)
     rows: list[Row] = []
-    for node in nodes if len(nodes) == 1 else sorted(here):
-        found = next_mount(known, pv_name, node, here[node], is_ce, exactly=True)
-        running = ", ".join(o["metadata"]["name"] for o in here[node]) or "none"
-        if isinstance(found, Unreadable):
-            rows.append({"node": node, "running": running, "answer": f"not known: {found.why}", "exact": False})
-        else:
-            rows.append({"node": node, "running": running, "answer": found.reason, "exact": found.exact})
+    for node in nodes:
+        here = [known.parsed[at] for at in known.mount_pods_of(pv_name, node)]
+        running = [pod.name for pod in here if pod.annotations.get(RECORDED) != "true"]
+        if running or len(nodes) == 1:
+            found = next_mount(known, pv_name, node, is_ce)
+            answer, exact, unseen = (
+                (f"not known: {found.why}", False, ())
+                if isinstance(found, Unreadable)
+                else (found.reason, found.exact, found.unseen)
+            )
+            row = {"node": node, "running": ", ".join(running) or "none", "answer": answer, "exact": exact}
+            rows.append({**row, "not_seen": "; ".join(unseen)})
     return tuple(rows)
-
-
-def _is_of(pod: MountPod, pv_name: str, known: Snapshot) -> bool:
-    handle = known.pv_by_name[pv_name]["spec"]["csi"].get("volumeHandle", "")
-    return pod.unique_id == handle or any(r.pv_name == pv_name for r in pod.references)
 
 
 def _checks(known: Snapshot, nodes: list[str]) -> tuple[CheckResult, ...]:

@@ -11,16 +11,17 @@ from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.leftover import leftovers
 from jfsnb.checks.model import SEVERITY, CheckResult, Verdict
 from jfsnb.checks.parts import NOT_READ
-from jfsnb.checks.refused import why_refused
 from jfsnb.checks.serving import mount_pod_ready
 from jfsnb.checks.snapshot import NOT_ASKED, Loaded, Snapshot
 from jfsnb.driver.config.merging import ImageDecision
 from jfsnb.driver.mountpods.mount_pods import MountPod
-from jfsnb.driver.settings.prediction import WOULD_FAIL, Prediction, predict
+from jfsnb.driver.names import RECORDED
+from jfsnb.driver.settings.prediction import WOULD_FAIL, Prediction
 from jfsnb.queries import clients
 from jfsnb.queries.clients import ASKED_FOR_CLIENTS, not_asked
 from jfsnb.queries.finding import Finding
 from jfsnb.queries.model import Row, Table
+from jfsnb.queries.next_mount import next_mount
 
 Obj = dict[str, Any]
 NOBODY = "nobody uses it"
@@ -61,34 +62,16 @@ def _judged(known: Snapshot, obj: Obj, pod: MountPod) -> tuple[list[CheckResult]
         return checks, NOBODY
     pv_name, is_ce = pod.references[0].pv_name, pod.command.is_ce
     checks.append(client_checks.desired_image(pod, known.desired(pv_name, pod.node, is_ce)))
-    return checks, words_of(next_mount(known, pv_name, pod.node, [obj], is_ce))
+    recorded = pod.annotations.get(RECORDED) == "true"
+    return checks, words_of(next_mount(known, pv_name, pod.node, is_ce, recorded=recorded), pod.name)
 
 
-def next_mount(
-    known: Snapshot, pv_name: str, node: str, candidates: list[Obj], is_ce: bool, *, exactly: bool = False
-) -> Prediction | Unreadable:
-    """Whether the next mount of a volume on a node would use one of these Mount Pods.
-
-    Args:
-        exactly: also by the driver's hash, where that was read.
-    """
-    decision = known.desired(pv_name, node, is_ce, as_loaded=True)
-    if isinstance(decision, Unreadable):
-        return decision
-
-    hashes, refused = known.part("next_hashes"), why_refused(known, pv_name, node, is_ce)
-    merged = known.merged(pv_name, node)
-    if not exactly or isinstance(hashes, Unreadable):
-        return predict(candidates, merged, decision, refused=refused)
-    return predict(candidates, merged, decision, lambda p: hashes.get(p.name, {}).get(pv_name), refused)
-
-
-def words_of(coming: Prediction | Unreadable) -> str:
-    """A prediction for a narrow column."""
+def words_of(coming: Prediction | Unreadable, name: str = "") -> str:
+    """A prediction for a narrow column; ``name``: of the Mount Pod whose row it is."""
     if isinstance(coming, Unreadable):
         return f"not known: {coming.why}"
     if coming.reuse is not None:
-        return "uses it"
+        return "uses it" if name in ("", coming.reuse.name) else f"uses {coming.reuse.name}"
     if coming.reason.startswith(WOULD_FAIL):
         return coming.reason
     fields = [d.field for d in coming.differences]

@@ -16,7 +16,8 @@ from jfsnb.errors import NotInCluster
 from jfsnb.queries import clients
 from jfsnb.queries.finding import Finding
 from jfsnb.queries.model import Row
-from jfsnb.queries.mounts import client_checked, config_rows, next_mount, words_of, worst
+from jfsnb.queries.mounts import client_checked, config_rows, words_of, worst
+from jfsnb.queries.next_mount import next_mount
 
 Obj = dict[str, Any]
 KINDS = {
@@ -119,8 +120,7 @@ def _verify_volume(
             client_checks.spec_image(serving, image) if image else client_checks.desired_image(serving, desired)
         )
         checks += client_checked(serving, None if recorded else versions)
-        here = [o for o, p in zip(known.mount_pods, known.parsed, strict=True) if _beside(p, serving)]
-        predicted = next_mount(known, volume.pv, serving.node, here, serving.command.is_ce, exactly=True)
+        predicted = next_mount(known, volume.pv, serving.node, serving.command.is_ce, recorded=recorded)
         coming = predicted.reason if not isinstance(predicted, Unreadable) else words_of(predicted)
     bad = worst(checks)
     row = {
@@ -139,9 +139,3 @@ def _verify_volume(
         "reason": bad.reason,
     }
     return row, checks
-
-
-def _beside(pod: MountPod, serving: MountPod) -> bool:
-    """Of the same volume on the same node; no driver would use what nobody runs."""
-    same_place = pod.unique_id == serving.unique_id and pod.node == serving.node
-    return same_place and pod.annotations.get(RECORDED) == serving.annotations.get(RECORDED)

@@ -90,6 +90,21 @@ def test_which_client_serves_the_claim_and_what_comes_next(moment, verdict, word
     assert [r["state"] for r in found.tables["configuration in force"]] == ["unknown"]
 
 
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_mounts_verify_and_explain_say_the_same_of_the_next_mount(moment):
+    known = at(moment)
+    verified = {row["next_mount"] for row in investigate.verify(known, "demo", "pvc/web-data").rows}
+    (explained,) = investigate.explain(known, "demo", "web-data").tables["next mount"]
+    assert verified == {explained["answer"]} and not explained["exact"] and "Secret" in explained["not_seen"]
+    listed = {r["name"]: r["next_mount"] for r in investigate.mounts(known).rows if r["claim"] == "demo/web-data"}
+    for name, words in listed.items():
+        if "it would use" in explained["answer"]:
+            assert words in ("uses it", f"uses {explained['answer'].split()[3].rstrip(',')}")
+            assert (words == "uses it") is (name in explained["answer"])
+        else:
+            assert words.startswith("a new one")
+
+
 def test_what_the_next_mount_gets_and_who_decides():
     found = investigate.explain(at("2-config-patched-before-upgrade"), "demo", "web-data")
     fields = {row["field"]: row for row in found.rows}

@@ -149,6 +149,30 @@ def test_other_differences_are_named(more, field):
     assert "hush" not in str(found)
 
 
+@pytest.mark.parametrize("hash_for", [lambda _: None, lambda pod: pod.settings_hash])
+def test_requests_that_the_driver_itself_set_to_0_make_no_difference(hash_for):
+    """After a rejection for resources the Mount Pod is made again with requests 0 and the same hash (§3.3)."""
+    text = BARE + "  resources: {requests: {cpu: 2, memory: 1Gi}, limits: {cpu: 4, memory: 2Gi}}\n"
+    (pod,) = mount_pods("yorllp")
+    pod["spec"]["containers"][0]["resources"] = {
+        "requests": {"cpu": "0", "memory": "0"},
+        "limits": {"cpu": "4", "memory": "2048Mi"},
+    }
+    config = load(text)
+    merged = merge(config, smoke().pvc, None)
+    found = predict([pod], merged, effective_image(config, smoke().pvc, None), hash_for)
+    assert found.reuse.name.endswith("yorllp") and "set its requests to 0" in found.reason
+    assert found.exact is (hash_for(found.reuse) is not None)
+
+
+def test_of_two_that_look_alike_the_next_mount_takes_the_newer():
+    (older,) = mount_pods("yorllp")
+    newer = {**older, "metadata": {**older["metadata"], "name": "newer", "creationTimestamp": "2030-01-01T00:00:00Z"}}
+    for pods in ([older, newer], [newer, older]):
+        found = predicted(pods, BARE)
+        assert (found.reuse.name, found.exact, found.unseen) == ("newer", False, ("what the volume's Secret says",))
+
+
 def test_deleting_mount_pods_are_not_reused():
     (pod,) = mount_pods("yorllp")
     pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

@@ -62,26 +62,31 @@ def next_hash(kept: str, mount: NextMount) -> str:
         ConfigInvalid: the settings cannot be worked out; says nothing of their content.
     """
     try:
-        return settings_hash(_wanted(unmarshal(kept, SETTINGS), mount))
+        settings = unmarshal(kept, SETTINGS)
+        told = {name: settings[name] for name in _FROM_SECRET if name in settings}
+        told["UUID"] = settings.get("UUID") or mount.fs_uuid
+        return settings_hash(expected(told, mount, _default_image(settings, mount)))
     except (ValueError, TypeError, AttributeError, KeyError, ConfigInvalid):
         raise ConfigInvalid("the driver's Secret does not hold what this driver version should keep there") from None
 
 
-def _wanted(kept: dict[str, Any], mount: NextMount) -> dict[str, Any]:
-    """Everything anew but what only the Secret knows: a fresh publication does not build on the kept Attr (§2.5)."""
+def expected(told: Mapping[str, Any], mount: NextMount, image: str) -> dict[str, Any]:
+    """The settings of the next mount: everything anew but what only the Secret knows (§2.5).
+
+    Args:
+        told: what is known of the volume's Secret, at least ``IsCe``. image: the driver's default.
+
+    Raises:
+        SettingsError: the driver would refuse to mount.
+    """
     spec = mount.pv.get("spec") or {}
     csi = spec.get("csi") or {}
     annotations = ((mount.pvc or {}).get("metadata") or {}).get("annotations") or {}
     host = Host("", mount.namespace, mount.csi_pod, mount.env)
     context = volume_context(csi.get("volumeAttributes") or {}, annotations, host.unsafe_annotations)
     flags = spec.get("mountOptions") or ()
-    told = {name: kept[name] for name in _FROM_SECRET if name in kept}
-    told |= {
-        "UUID": kept.get("UUID") or mount.fs_uuid,
-        "VolumeId": csi.get("volumeHandle", ""),
-        "Options": requested(context, flags, _is_read_only(context, flags, mount.running_options)),
-    }
-    return laid_over(told, context, host, mount.merged.fields, _default_image(kept, mount))
+    asked = requested(context, flags, _is_read_only(context, flags, mount.running_options))
+    return laid_over({**told, "Options": asked}, context, host, mount.merged.fields, image)
 
 
 def _is_read_only(context: Mapping[str, str], flags: Iterable[str], running: Iterable[str]) -> bool:
