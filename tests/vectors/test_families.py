@@ -4,7 +4,7 @@ import pytest
 
 from tests.vectors.comparing import DATA, DIFFER, NO_COUNTERPART, compare, family_of
 
-DONE = ("config", "decisions", "images", "names", "values")
+DONE = ("config", "decisions", "images", "names", "recreate", "settings", "values")
 
 
 @pytest.mark.parametrize("family", DONE)
