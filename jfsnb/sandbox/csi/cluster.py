@@ -110,8 +110,12 @@ class Cluster:
         return [p for p in found["items"] if self.is_ours(p)]
 
     def is_ours(self, pod: Obj) -> bool:
-        """Whether a Mount Pod is this node's business."""
+        """Whether a Mount Pod is this node's business, also one that may go nowhere else and waits to be scheduled."""
         return is_mount_pod(pod) and mount_pod_of(pod).node == self.node and not is_recorded(pod)
+
+    def is_bound_here(self, pod: Obj) -> bool:
+        """Whether a Mount Pod runs, or is to run, on this node: the driver's loops see no other."""
+        return self.is_ours(pod) and pod["spec"].get("nodeName") == self.node
 
     async def app_pod_uids(self) -> set[str]:
         """UIDs of the node's Pods that use JuiceFS, as the API server has them now (§4.6, API watch)."""

@@ -134,16 +134,32 @@ def test_a_reader_cannot_write(world):
     assert "Read-only file system" in world.exec("app-reader", "touch /data/other")
 
 
-@pytest.mark.parametrize("by_scheduler", [True, False], ids=["scheduler", "kubelet"])
-def test_a_mount_pod_without_room_is_made_again_asking_for_nothing(world, by_scheduler):
+def without_room(world, by_scheduler):
     document = yaml.safe_load(world.with_entry(resources={"requests": {"cpu": "1000"}, "limits": {"memory": "1Gi"}}))
-    document["enableNodeSelector"] = by_scheduler
-    world.configure(yaml.safe_dump(document))
+    world.configure(yaml.safe_dump(document | {"enableNodeSelector": by_scheduler}))
     world.app("app-one")
+
+
+def test_a_mount_pod_that_the_kubelet_has_no_room_for_is_made_again_asking_for_nothing(world):
+    without_room(world, by_scheduler=False)
     (mount_pod,) = world.serving(world.running("app-one"))
     resources = world.core.read_namespaced_pod(mount_pod.name, NAMESPACE).spec.containers[0].resources
     assert resources.requests == {"cpu": "0", "memory": "0"}
     assert resources.limits == {"memory": "1Gi"}
+
+
+def test_a_mount_pod_that_the_scheduler_finds_no_room_for_waits_for_ever(world):
+    """juicefs-csi-driver#1484: the CSI node sees only Pods that are bound to its node."""
+    with world.driver_env(JUICEFS_MOUNT_WAIT_SECONDS="3"):
+        without_room(world, by_scheduler=True)
+        assert "mount pod is not running in 3s, reason: Pending" in world.event("app-one", "MountVolume.SetUp failed")
+        (waiting,) = world.mount_pods()
+        pod = world.core.read_namespaced_pod(waiting.name, NAMESPACE)
+        assert (pod.status.phase, pod.spec.node_name) == ("Pending", None)
+        assert any("Insufficient cpu" in (c.message or "") for c in pod.status.conditions)
+        assert pod.spec.containers[0].resources.requests["cpu"] == "1k"
+        world.delete("app-one")
+        world.gone(waiting.name)
 
 
 def test_a_leaked_reference_is_cleaned_and_the_mount_pod_goes(world):

@@ -40,10 +40,10 @@ class MountController:
         try:
             if not obj["metadata"].get("deletionTimestamp"):
                 return await self._look_at_waiting(obj)
-            if await self._is_looked_after(mount_pod_of(obj).node):
+            node = obj["spec"].get("nodeName", "")  # one that was never scheduled is no CSI node's
+            if node and await self._is_looked_after(node):
                 self._wakeups.wake(name, AGAIN_SECONDS)
                 return
-            node = mount_pod_of(obj).node
             log.info("csi node did not exist. remove finalizer of pod", node=node, name=name)
             await self.cluster.drop_finalizer(name)
         except (ApiError, OSError, TimeoutError) as error:

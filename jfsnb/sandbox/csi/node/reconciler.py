@@ -60,7 +60,7 @@ class Reconciler:
             await self.descriptors.recover({p.upgrade_uuid for p in keepers if not p.deleting})
 
     def _on_mount_pod(self, kind: str, pod: Obj, _old: Obj | None) -> None:
-        if kind != "DELETED" and self.cluster.is_ours(pod):
+        if kind != "DELETED" and self.cluster.is_bound_here(pod):
             self.wakeups.wake(pod["metadata"]["name"], 0)
 
     def _on_app_pod(self, kind: str, pod: Obj, _old: Obj | None) -> None:
@@ -88,7 +88,7 @@ class Reconciler:
     async def sync(self, name: str) -> None:
         """One round for one Mount Pod: clean references, maybe retire it, else act on its state."""
         obj = self.cluster.cached_mount_pod(name)
-        if obj is None or not self.cluster.is_ours(obj):
+        if obj is None or not self.cluster.is_bound_here(obj):
             return
         async with self.mounter.locks[mount_pod_of(obj).settings_hash]:
             obj = await self._clean_references(obj)
