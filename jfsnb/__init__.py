@@ -18,6 +18,7 @@ _PARTS = {
     "patch": "jfsnb.run.patch",
     "deploy": "jfsnb.run.deploy",
     "verify": "jfsnb.run.verify",
+    "upgrade": "jfsnb.run.upgrade.parts",
     "compare": "jfsnb.run.compare.parts",
     "investigate": "jfsnb.notebook.investigate",
     "show": "jfsnb.notebook.show",

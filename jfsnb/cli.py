@@ -91,6 +91,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "precision": {"type": int, "help": "Percent: stop early when all intervals are that narrow."},
     "at-most": {"type": int, "help": "Seconds that measuring may take (600)."},
     "tolerance": {"type": int, "help": "Percent that the new client may be slower (10)."},
+    "how": {
+        "type": click.Choice(["recreate", "binary"]),
+        "help": "recreate: a new Mount Pod takes over (default); binary: a new client in the same one.",
+    },
+    "stall-budget": {"type": int, "help": "Seconds that an app may have to wait (15)."},
+    "app-image": {"help": "Of the app Pod that writes meanwhile; needs python3. Default: the client image."},
     "keep": {"is_flag": True, "default": None, "help": "Leave Pods and configuration in place at the end."},
     "run-id": {"help": "Made when not given."},
     "outputs": {"type": click.Path(file_okay=False), "help": "Folder of the run folders (default: ./outputs)."},
@@ -111,6 +117,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _SHORT = {"output": "-o", "namespace": "-n"}
 _CLUSTER = ("cluster", "kubeconfig", "driver-namespace")
 _PLACE = ("from", *_CLUSTER)
+_UPGRADE = ("how", "stall-budget", "app-image")
 _COMPARISON = tuple(name.replace("_", "-") for name in COMPARISON)
 _ELSEWHERE = ("from", "outputs", "output", "strict", "lang")
 _EVERYTHING = tuple(name for name in _OPTIONS if name not in (*_ELSEWHERE, *_COMPARISON))
@@ -130,11 +137,13 @@ def main() -> None:
 @click.option("-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="As in papermill.")
 @click.option("-f", "--parameters-file", type=click.Path(exists=True, dir_okay=False), help="YAML, as in papermill.")
 @click.option("--baseline", default="", metavar="TAG", help="Of the sandbox: the client image that serves everybody.")
+@click.option("--upgrade", "and_upgrade", is_flag=True, help="Afterwards also exchange a running client (notebook 07).")
 @_told
 def run(
     pairs: tuple[tuple[str, str], ...],
     parameters_file: str | None,
     baseline: str,
+    and_upgrade: bool,
     strict: bool,
     outputs: str | None,
     **options: Any,
@@ -147,11 +156,34 @@ def run(
     """
     if outputs:
         os.environ["JFSNB_OUTPUTS"] = str(Path(outputs).absolute())
+    from jfsnb.commands.run import IN_A_RUN, IN_AN_UPGRADE
     from jfsnb.commands.run import run as run_notebooks
 
     values = {**_from_file(parameters_file), **dict(pairs)}
     values |= {name: value for name, value in options.items() if value is not None}
-    return run_notebooks(values, strict, baseline=baseline)
+    notebooks = (*IN_A_RUN, *IN_AN_UPGRADE) if and_upgrade else IN_A_RUN
+    return run_notebooks(values, strict, baseline=baseline, notebooks=notebooks)
+
+
+@main.command()
+@click.argument("target", required=False, default="")
+@_options(*_EVERYTHING, *_UPGRADE, "outputs", "strict", "lang")
+@click.option("--baseline", default="", metavar="TAG", help="Of the sandbox: the client image that serves everybody.")
+@_told
+def upgrade(target: str, baseline: str, strict: bool, outputs: str | None, **options: Any) -> Any:
+    """Exchange the client of running Mount Pods under load, prove that it happened, and put it back (or --keep it).
+
+    TARGET is pod/NAME, pvc/NAME, mountpod/NAME or node/NAME (each Mount Pod there, until the first that does not pass);
+    without one: the Mount Pod of --pvc. An app Pod of the run's own writes meanwhile on the same volume and node.
+
+    Exit codes: as 'jfsnb run'.
+    """
+    if outputs:
+        os.environ["JFSNB_OUTPUTS"] = str(Path(outputs).absolute())
+    from jfsnb.commands.upgrade import upgrade as upgrade_in_place
+
+    values = {name: value for name, value in options.items() if value is not None}
+    return upgrade_in_place(target, values, strict, baseline)
 
 
 @main.command()

@@ -22,6 +22,9 @@ PROFILES = ("fast", "article")
 SUITES = ("quick", "full")
 #: Parameters of a comparison only.
 COMPARISON = ("suite", "pairs", "precision", "at_most", "tolerance")
+HOWS = ("recreate", "binary")
+#: Parameters of an upgrade in place only.
+UPGRADE = ("target", "how", "stall_budget", "app_image")
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 #: smoke-baseline-<run-id> must fit into a label of 63 characters.
@@ -56,6 +59,9 @@ class Settings:
         suite: of a comparison: ``quick`` or ``full``. pairs: old-new pairs that it measures at the most.
         precision: percent; a comparison ends early when its intervals are that narrow. 0: not before all pairs.
         at_most: seconds that measuring may take. tolerance: percent that the new client may be slower.
+        target: of an upgrade in place: the Mount Pod whose client is exchanged; empty: the one of the claim.
+        how: ``recreate`` or ``binary``. stall_budget: seconds that an app may have to wait.
+        app_image: of the load Pod; it has to have python3. Empty: the client image under test.
         run_id: made when empty.
         outputs: folder that holds one folder per run (env JFSNB_OUTPUTS, else ./outputs); no notebook parameter.
     """
@@ -76,6 +82,10 @@ class Settings:
     precision: int = 0
     at_most: int = 600
     tolerance: int = 10
+    target: str = ""
+    how: str = "recreate"
+    stall_budget: int = 15
+    app_image: str = ""
     run_id: str = field(default_factory=new_run_id)
     outputs: Path = field(default_factory=_outputs)
 
@@ -85,6 +95,7 @@ class Settings:
         _one_of("scope", self.scope, SCOPES)
         _one_of("profile", self.profile, PROFILES)
         _one_of("suite", self.suite, SUITES)
+        _one_of("how", self.how, HOWS)
         _matches("namespace", self.namespace, DNS_LABEL, "a namespace name: lower-case letters, digits and dashes")
         _matches("run_id", self.run_id, RUN_ID, "at most 40 lower-case letters, digits and dashes")
         if self.driver_namespace:
@@ -95,7 +106,7 @@ class Settings:
             _matches("pvc", self.pvc, DNS_NAME, "the name of a PersistentVolumeClaim")
         if self.image:
             ImageReference.parse(self.image)
-        for name in ("timeout", "at_most", "pairs"):
+        for name in ("timeout", "at_most", "pairs", "stall_budget"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name}={getattr(self, name)} cannot be used", "give a number above 0")
 

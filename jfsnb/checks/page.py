@@ -19,6 +19,7 @@ AREAS = {
     "IO": "Reading and writing",
     "END": "Shutdown",
     "BAS": "Bystanders",
+    "UPG": "Upgrade in place",
     "CMP": "Old client against new",
     "TIER": "What the sandbox can prove",
     "POD": "App Pods, and the smoke Pod on its way up",

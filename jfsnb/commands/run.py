@@ -33,6 +33,8 @@ KERNELS_AHEAD = 2
 IN_A_RUN = ("01-csi-background", "02-build-image", "03-patch-config", "04-deploy-smoke-pod", "05-verify-mount-pod")
 #: While the baseline and the Pod under test both run; then the end of a run.
 IN_A_COMPARISON = (*IN_A_RUN[:4], "08-compare-clients", IN_A_RUN[4])
+#: Stands alone, and can follow a whole run.
+IN_AN_UPGRADE = ("07-upgrade-in-place",)
 
 
 _MISTAKE = "a mistake in jfsnb: error.txt in the run folder says where"

@@ -189,6 +189,12 @@ class ClientVersion:
         return bool(self.build and self.date) and (self.date, self.build) == (other.date, other.build)
 
 
+def same_version(one: str, other: str) -> bool:
+    """Whether two clients say the same of themselves, in whatever form; False where one says no version."""
+    first, second = ClientVersion.parse(one), ClientVersion.parse(other)
+    return first is not None and second is not None and first.same_as(second)
+
+
 def version_claim(image: str) -> tuple[int, int, int] | None:
     """The client version that an image's tag claims; None when it claims none or is no reference."""
     reference = ImageReference.find(image)

@@ -105,8 +105,8 @@ def _missing(outcomes: Sequence[NotebookOutcome], parts: Sequence[Part]) -> str:
 
 
 def _passed(parts: Sequence[Part], count: int) -> str:
-    sentence = next((p["data"].get("sentence") for p in parts if p["part"] == "verdict"), "")
-    return sentence or f"all {count} checks passed"
+    said = [p["data"]["sentence"] for p in parts if p["part"] in ("verdict", "back") and p["data"].get("sentence")]
+    return " ".join(said) or f"all {count} checks passed"
 
 
 def exit_code(judged: Judged, outcomes: Sequence[NotebookOutcome], strict: bool = False) -> int:
@@ -179,6 +179,7 @@ def coverage(settings: Mapping[str, Any], cluster: ClusterFacts, parts: Sequence
         ("data", "data written by the smoke Pod and read back by another route"),
         ("shutdown", "the smoke Pod's end, the unmount, and the Mount Pod's end"),
         ("restore", "the cluster is as it was before"),
+        ("upgrade_proof", "the client of a running Mount Pod exchanged under load, seen from inside an app"),
         ("measure", "speed and cost of both clients, in alternating pairs"),
         ("behaviours", "what file system calls do with either client"),
     ):

@@ -20,7 +20,7 @@ from jfsnb.queries import driver_facts
 from jfsnb.queries.driver_facts import Driver
 from jfsnb.queries.model import Row, Timeline
 from jfsnb.run.preflight import nodes_with_driver
-from jfsnb.run.results import Baseline, InForce, Patched
+from jfsnb.run.results import InForce, Patched
 from jfsnb.run.state import Run, part
 
 Obj = dict[str, Any]
@@ -35,9 +35,8 @@ def now() -> str:
 def nodes_that_matter(run: Run, driver: Driver) -> dict[str, Obj]:
     """Node → its CSI node Pod: for a canary where the smoke Pods run, for a global patch every node that can mount."""
     ready, _ = nodes_with_driver(run.cluster, driver)
-    node = (run.recall(Baseline.PART) or {}).get("node")
-    if run.settings.scope == "canary" and node in ready:
-        return {node: ready[node]}
+    if run.settings.scope == "canary" and run.node in ready:
+        return {run.node: ready[run.node]}
     return ready
 
 

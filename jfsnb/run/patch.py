@@ -45,7 +45,7 @@ def plan(run: Run) -> PatchPlan:
     """
     timeline = Timeline()
     driver, volume, edit = _planned(run, timeline)
-    node = _node(run)
+    node = run.cluster.find("nodes", name=run.node) if run.node else None
     config.refuse_beside_others(driver.config_map, run.id, edit, volume.claim_name)
     with timeline.measure("decide which image wins"):
         now = driver_facts.decide_image(run.cluster, driver, driver.config(), volume, node)
@@ -112,12 +112,6 @@ def _planned(run: Run, timeline: Timeline) -> tuple[Driver, Volume, Edit]:
     volume = prepare.bound_volume(run, timeline)
     edit = config.plan_edit(driver.config_text, settings.scope, volume.claim_name, settings.image, volume.is_ce)
     return driver, volume, edit
-
-
-def _node(run: Run) -> Obj | None:
-    """The node on which the smoke Pods run, as far as known."""
-    name = (run.recall(Baseline.PART) or {}).get("node")
-    return run.cluster.find("nodes", name=name) if name else None
 
 
 @part(Patched)

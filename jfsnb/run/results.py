@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from jfsnb.queries.model import Result, Table
 
 BACKGROUND, BUILD, PATCH, DEPLOY, VERIFY = "01-background", "02-build", "03-patch", "04-deploy", "05-verify"
-COMPARE = "08-compare"
+UPGRADE, COMPARE = "07-upgrade", "08-compare"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -505,6 +505,113 @@ class Behaviours(Result):
     JUDGES: ClassVar[bool] = True
 
     rows: Table = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded(Result):
+    """The load Pod writes, and which Mount Pod serves it.
+
+    Args:
+        pod, namespace, uid, node, volume: of the load Pod. mount_pod: who serves it.
+        client: version of the client that serves it.
+    """
+
+    STEP: ClassVar[str] = UPGRADE
+    PART: ClassVar[str] = "load"
+    TITLE: ClassVar[str] = "An app that writes all the time"
+
+    pod: str = ""
+    namespace: str = ""
+    uid: str = ""
+    node: str = ""
+    volume: str = ""
+    mount_pod: str = ""
+    client: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpgradePlan(Result):
+    """What would happen to the Mount Pod, and why it may not; changes nothing.
+
+    Args:
+        before: columns of jfsnb.checks.upgrade.Seen: the Mount Pod as it is.
+        facts: columns what, value.
+        apps: columns pod, what_it_will_see: who is served by it.
+    """
+
+    STEP: ClassVar[str] = UPGRADE
+    PART: ClassVar[str] = "upgrade_plan"
+    TITLE: ClassVar[str] = "What would happen, and why it may not"
+    JUDGES: ClassVar[bool] = True
+
+    before: Table = ()
+    facts: Table = ()
+    apps: Table = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upgraded(Result):
+    """The driver's tool was asked, and what it said.
+
+    Args:
+        how: ``recreate`` or ``binary``. lines: what it printed.
+        began: seconds since the epoch, by the node's clock.
+    """
+
+    STEP: ClassVar[str] = UPGRADE
+    PART: ClassVar[str] = "exchange"
+    TITLE: ClassVar[str] = "The exchange"
+    JUDGES: ClassVar[bool] = True
+
+    how: str = ""
+    lines: tuple[str, ...] = ()
+    began: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpgradeProof(Result):
+    """What the app saw, and who serves it now.
+
+    Args:
+        clients: columns at_seconds, client: which client answered the app, from the beginning of the exchange.
+        stalls: columns at_seconds, seconds, what. errors: columns at_seconds, what, errno.
+        held: columns what, state. counted: columns what, number: the records.
+        said: columns at_seconds, line: what the driver's tool printed.
+        longest: seconds of the longest stall.
+        serves_after: seconds until the new client answered the app; None: it did not.
+    """
+
+    STEP: ClassVar[str] = UPGRADE
+    PART: ClassVar[str] = "upgrade_proof"
+    TITLE: ClassVar[str] = "What the app saw"
+    JUDGES: ClassVar[bool] = True
+
+    clients: Table = ()
+    stalls: Table = ()
+    errors: Table = ()
+    held: Table = ()
+    counted: Table = ()
+    said: Table = ()
+    longest: float = 0.0
+    serves_after: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpgradedBack(Result):
+    """The old client again, the configuration and everything else as it was.
+
+    Args:
+        undone: columns what, object, outcome.
+        sentence: the answer in one sentence.
+    """
+
+    STEP: ClassVar[str] = UPGRADE
+    PART: ClassVar[str] = "back"
+    TITLE: ClassVar[str] = "Back to the old client"
+    JUDGES: ClassVar[bool] = True
+
+    undone: Table = ()
+    sentence: str = ""
 
 
 def expected(notebooks: Iterable[str]) -> dict[str, bool]:

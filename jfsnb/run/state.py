@@ -101,6 +101,12 @@ class Run:
         """
         return required(self.finish(result))
 
+    @property
+    def node(self) -> str:
+        """The node of this run's Pods, as far as an earlier part has placed one; else empty."""
+        known = (self.recall(name) or {} for name in ("baseline", "load"))
+        return next((str(found["node"]) for found in known if found.get("node")), "")
+
     def recall(self, part: str) -> dict[str, Any] | None:
         """The kept data of an earlier part of this run (``to_dict()["data"]``), also from another process."""
         found = next((p for p in load(self.folder) if p["part"] == part), None)

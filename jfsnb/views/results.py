@@ -13,6 +13,7 @@ from jfsnb.i18n import say, translated
 from jfsnb.views import diagrams, html
 from jfsnb.views.intervals import intervals
 from jfsnb.views.sequence import csi_sequence
+from jfsnb.views.stalls import stalls
 
 Part = Mapping[str, Any]
 Data = Mapping[str, Any]
@@ -212,6 +213,39 @@ def _verdict(data: Data) -> str:
     )
 
 
+def _loaded(data: Data) -> str:
+    names = ("pod", "node", "volume", "mount_pod", "client")
+    return html.facts([(name.replace("_", " "), data[name]) for name in names])
+
+
+def _upgrade_plan(data: Data) -> str:
+    pairs = [(row["what"], row["value"]) for row in data["facts"]]
+    return html.facts(pairs) + html.table(data["apps"], caption="who is served by it, and what they will see")
+
+
+def _exchange(data: Data) -> str:
+    return html.block("\n".join(data["lines"]), "output of juicefs-csi-driver upgrade")
+
+
+def _upgrade_proof(data: Data) -> str:
+    waits = html.table(data["stalls"], caption="calls that waited, seconds from the beginning of the exchange")
+    answering = html.table(data["clients"], caption="by the mount's own .config")
+    errors = html.table(data["errors"], caption="errors that the app saw") if data["errors"] else ""
+    return (
+        stalls(data)
+        + html.table(data["held"], caption="what the app held before, and holds now")
+        + html.table(data["counted"], caption="the records, read back")
+        + errors
+        + html.folded(say("{} calls waited", len(data["stalls"])), waits)
+        + html.folded("which client answered the app", answering)
+    )
+
+
+def _back(data: Data) -> str:
+    sentence = f'<p style="font-size:14px;margin:6px 0">{html.escape(translated(data["sentence"]))}</p>'
+    return (sentence if data["sentence"] else "") + _restored(data)
+
+
 def _sides(data: Data) -> str:
     columns = ("side", "pod", "node", "mount_pod", "image", "client")
     rows = [{name: row[name] for name in columns} for row in data["rows"]]
@@ -278,6 +312,11 @@ _BODIES: dict[str, Callable[[Data], str]] = {
     "client": _client,
     "data": _data,
     "shutdown": _shutdown,
+    "load": _loaded,
+    "upgrade_plan": _upgrade_plan,
+    "exchange": _exchange,
+    "upgrade_proof": _upgrade_proof,
+    "back": _back,
     "sides": _sides,
     "measure": _compared,
     "behaviours": _behaviours,

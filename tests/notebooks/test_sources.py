@@ -10,11 +10,12 @@ import pytest
 
 from jfsnb.commands.run import IN_A_RUN
 from jfsnb.report.parameters import declared
-from jfsnb.settings import COMPARISON, Settings
+from jfsnb.settings import COMPARISON, UPGRADE, Settings
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MOST_STATEMENTS = 2
+EVERY = tuple(name for name in Settings.names() if name not in (*COMPARISON, *UPGRADE))
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -24,7 +25,12 @@ def code_cells(path):
 
 
 def test_the_folder_holds_notebooks_and_nothing_that_could_shadow_a_package():
-    assert [path.stem for path in NOTEBOOKS] == [*IN_A_RUN, "06-investigate", "08-compare-clients"]
+    assert [path.stem for path in NOTEBOOKS] == [
+        *IN_A_RUN,
+        "06-investigate",
+        "07-upgrade-in-place",
+        "08-compare-clients",
+    ]
     assert not list(FOLDER.glob("*.py"))
 
 
@@ -67,11 +73,12 @@ def test_parameters_are_settings_with_the_settings_defaults(path):
 
 @pytest.mark.parametrize("name", IN_A_RUN)
 def test_a_run_s_notebooks_take_every_parameter(name):
-    assert tuple(declared(FOLDER / f"{name}.ipynb")) == tuple(n for n in Settings.names() if n not in COMPARISON)
+    assert tuple(declared(FOLDER / f"{name}.ipynb")) == EVERY
 
 
-def test_the_comparison_takes_every_parameter():
-    assert tuple(declared(FOLDER / "08-compare-clients.ipynb")) == Settings.names()
+@pytest.mark.parametrize("name,own", [("07-upgrade-in-place", UPGRADE), ("08-compare-clients", COMPARISON)])
+def test_other_notebooks_take_those_and_their_own(name, own):
+    assert set(declared(FOLDER / f"{name}.ipynb")) == {*EVERY, *own}
 
 
 @each

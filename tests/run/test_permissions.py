@@ -18,6 +18,7 @@ from jfsnb.errors import PermissionMissing
 from jfsnb.run import background, patch, preflight
 from jfsnb.run.rollback import rollback
 from jfsnb.run.state import checks_of, load
+from jfsnb.run.upgrade import parts as upgrade
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.full]
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "rbac"
@@ -177,6 +178,22 @@ def test_a_run_works_with_its_manifests_and_needs_nothing_more(
         there = scope == "global"  # where updatedb-config is there already, nobody makes one
         spare = {Done(verb, "configmaps", NAMESPACE) for verb in ("create", "delete") if there}
         assert unused(changing, done) == spare
+    finally:
+        world.cluster = admin
+
+
+def test_an_upgrade_works_with_its_manifest_and_needs_nothing_more(world, applied, kubeconfig, done):
+    applied("read-only", "upgrade")
+    world.cluster, admin = connect(kubeconfig=kubeconfig("jfsnb-upgrade")), world.cluster
+    try:
+        run = world.run(image=NEW, stall_budget=60)
+        done.clear()
+        for part in (upgrade.load, upgrade.plan, upgrade.configure, upgrade.exchange, upgrade.proof, upgrade.back):
+            part(run)
+        assert verdict_of(run) is Verdict.PASS, [c for _, c in checks_of(load(run.folder)) if c.verdict != "PASS"]
+        changing = [d for d in manifests("upgrade") if "read" not in d["metadata"]["name"]]
+        there = {Done(verb, "configmaps", NAMESPACE) for verb in ("create", "delete")}  # updatedb-config
+        assert unused(changing, done) <= there
     finally:
         world.cluster = admin
 

@@ -10,7 +10,6 @@ namespaces, watches the process that started it: a forked worker of that process
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import select
 import signal
@@ -32,8 +31,6 @@ class Agent:
         self.own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY)
         self.processes: dict[int, str] = {}  # pid -> process id
         self.containers: dict[str, tuple[int, Request]] = {}  # container id -> pid of its first process, its spec
-        self.shadows: dict[tuple[str, str], str] = {}  # image id, directory -> its shadow
-        self.numbers = itertools.count()
 
     def serve(self) -> None:
         """Until the runtime closes its end."""
@@ -77,10 +74,9 @@ class Agent:
     def _start(self, request: Request, fds: list[int]) -> int:
         """Fork a container's first or a further process; its pidfd."""
         if request["op"] == "run":
-            shadows = self._shadows(request)
             partner = request["share_pid_with"]
             namespace = self._pidfd(partner) if partner else None
-            pid = self._fork_in(namespace, lambda: container.start(request, shadows, fds))
+            pid = self._fork_in(namespace, lambda: container.start(request, fds))
             self.containers[request["id"]] = (pid, request)
         else:
             namespace = self._pidfd(request["container"])
@@ -121,20 +117,6 @@ class Agent:
         if container_id not in self.containers:
             raise ProcessLookupError(3, f"container {container_id} is not running")
         return os.pidfd_open(self.containers[container_id][0])
-
-    def _shadows(self, request: Request) -> dict[str, str]:
-        """Shadow directories that the image needs; made once per image, they serve all of its containers."""
-        if request["image_root"]:  # it has a writable layer of its own
-            return {}
-        found = {}
-        for directory, files in rootfs.needs_shadow(request["files"]).items():
-            key = (request["image"], directory)
-            if key not in self.shadows:
-                target = f"{noderoot.PRIVATE}/shadows/{next(self.numbers)}"
-                rootfs.shadow(directory, files, target)
-                self.shadows[key] = target
-            found[directory] = self.shadows[key]
-        return found
 
     def _in_child(self, request: Request) -> None:
         """A file system operation, which a dead FUSE mount may block for ever."""

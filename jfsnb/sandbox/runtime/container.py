@@ -35,12 +35,11 @@ class StartFailed(Exception):
     """The program cannot be started; worded as runc words it."""
 
 
-def start(spec: rootfs.Spec, shadows: dict[str, str], fds: Sequence[int]) -> None:
+def start(spec: rootfs.Spec, fds: Sequence[int]) -> None:
     """Become the container's first process. Does not return.
 
     Args:
         spec: see ``ContainerSpec.describe``.
-        shadows: see ``rootfs.build``.
         fds: status socket, then stdin, stdout and stderr unless the process gets a terminal, then the way into the
             container's cgroup if it has one.
     """
@@ -48,7 +47,7 @@ def start(spec: rootfs.Spec, shadows: dict[str, str], fds: Sequence[int]) -> Non
     def prepare() -> None:
         linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
         linux.sethostname(spec["hostname"])
-        linux.change_root(rootfs.build(spec, shadows))
+        linux.change_root(rootfs.build(spec))
         if spec["read_only_root"]:
             linux.remount_read_only("/")
 

@@ -21,12 +21,11 @@ DIRECTORIES = ("proc", "sys", "dev", "tmp", "etc", "run", "root", "home", "mnt",
 Spec = dict[str, Any]
 
 
-def build(spec: Spec, shadows: dict[str, str]) -> str:
+def build(spec: Spec) -> str:
     """Mount everything below one directory of the node.
 
     Args:
         spec: see ``ContainerSpec.describe``.
-        shadows: directories of the userland that the image adds files to -> their shadow (see ``shadow``).
 
     Returns:
         The directory that is to become the container's root.
@@ -37,7 +36,7 @@ def build(spec: Spec, shadows: dict[str, str]) -> str:
     elif spec["image_root"]:
         _mount_image(root, spec)
     else:
-        _make_root(root, spec, shadows)
+        _make_root(root, spec)
     for mount in sorted(spec["mounts"], key=lambda m: m["target"].rstrip("/").count("/")):
         _mount(root, mount)
     return root
@@ -83,9 +82,10 @@ def _mount_system(root: str, fuse: bool) -> None:
     noderoot.mount_devices(f"{root}/dev", fuse=fuse)
 
 
-def _make_root(root: str, spec: Spec, shadows: dict[str, str]) -> None:
+def _make_root(root: str, spec: Spec) -> None:
     """The machine's userland, read-only, on a tmpfs, and the image's files."""
     linux.mount("root", root, "tmpfs", 0, "mode=755")
+    shadows = needs_shadow(spec["files"])
     _mount_userland(root, shadows)
     for name in DIRECTORIES:
         os.makedirs(f"{root}/{name}", exist_ok=True)
@@ -115,7 +115,7 @@ def shadow(directory: str, files: list[dict[str, str]], target: str) -> None:
     """Make a directory that looks like one of the userland plus some files.
 
     The original is bound at ``.host`` inside it, and each of its entries becomes a link there; so no overlay is needed,
-    which not every kernel allows in a user namespace.
+    which not every kernel allows in a user namespace. Each container has its own: it may replace what is in there.
     """
     os.makedirs(f"{target}/{ORIGINAL}")
     linux.bind(os.path.realpath(directory), f"{target}/{ORIGINAL}")
@@ -158,7 +158,7 @@ def make_mount_point(target: str, directory: bool) -> None:
         pass
 
 
-def _mount_userland(root: str, shadows: dict[str, str]) -> None:
+def _mount_userland(root: str, shadows: dict[str, list[dict[str, str]]]) -> None:
     for name in noderoot.USERLAND:
         if f"/{name}" in shadows:
             os.mkdir(f"{root}/{name}")
@@ -167,8 +167,9 @@ def _mount_userland(root: str, shadows: dict[str, str]) -> None:
         elif os.path.isdir(f"/{name}"):
             os.mkdir(f"{root}/{name}")
             linux.bind(f"/{name}", f"{root}/{name}")
-    for directory, made in shadows.items():
-        linux.bind(made, root + directory)
+    for directory, files in shadows.items():
+        linux.mount("shadow", root + directory, "tmpfs", 0, "mode=755")
+        shadow(directory, files, root + directory)
 
 
 def _write_etc(root: str, hostname: str) -> None:
