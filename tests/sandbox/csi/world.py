@@ -39,9 +39,10 @@ class World:
         volumes=None,
         mounts=None,
         privileged=False,
+        command=None,
         **extra,
     ):
-        """Create an app Pod with the claim's volume (``data``) at /data.
+        """Create an app Pod with the claim's volume (``data``) at /data; it runs a shell ``script``, or a ``command``.
 
         ``extra`` goes into its volumeMount, ``mounts`` stand in for it, ``volumes`` are more claims by volume name.
         """
@@ -54,7 +55,7 @@ class World:
                 {
                     "name": "app",
                     "image": "local/debian:bookworm",
-                    "command": ["sh", "-c", script],
+                    "command": command or ["sh", "-c", script],
                     "securityContext": {"privileged": privileged},
                     "volumeMounts": mounts or [mount],
                 }
