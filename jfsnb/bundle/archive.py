@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from jfsnb.bundle import layout
+from jfsnb.bundle.sound import may_play, printable
 from jfsnb.errors import BundleInvalid
 
 #: Of the file, of all members unpacked, of one member, and how many there may be.
@@ -92,8 +93,9 @@ def _check_sums(path: Path, members: Mapping[str, bytes], manifest: Mapping[str,
 
 
 def parsed(path: Path, name: str, content: bytes) -> Any:
-    """A member as JSON."""
+    """A member as JSON, without characters that play with a terminal or a page."""
     try:
-        return orjson.loads(content)
+        found = orjson.loads(content)
+        return printable(found) if may_play(content) else found
     except (orjson.JSONDecodeError, RecursionError):
         raise damaged(path, f"{name!r} is no JSON") from None

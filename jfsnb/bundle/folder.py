@@ -95,7 +95,7 @@ def _objects(path: Path, texts: Mapping[str, str]) -> tuple[dict[str, list[Obj]]
         stem, _, suffix = name.rpartition(".")
         if suffix not in ("json", "yaml", "yml") or _config_of(name):
             continue
-        items = list(_items(sound.printable(_loaded(path, name, text))))
+        items = list(_items(_loaded(path, name, text)))
         for item in items:
             if trouble := sound.problem(item):
                 raise damaged(path, f"{name}: {trouble}")
@@ -109,7 +109,7 @@ def _loaded(path: Path, name: str, text: str) -> Any:
     if name.endswith(".json"):
         return parsed(path, name, text.encode())
     try:
-        return yaml.load(text, Loader=_Loader)
+        return sound.printable(yaml.load(text, Loader=_Loader))
     except (yaml.YAMLError, ValueError, RecursionError):
         raise damaged(path, f"{name} is no YAML") from None
 

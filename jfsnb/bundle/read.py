@@ -50,10 +50,10 @@ def _snapshot(path: Path, members: Mapping[str, bytes], manifest: Mapping[str, A
         parts[name] = _texts(name, members, manifest["unreadable"].get(name))
     return Snapshot(
         now=taken,
-        source=str(sound.printable(cluster.get("context", ""))),
-        tier=str(sound.printable(cluster.get("tier", ""))),
-        version=str(sound.printable(cluster.get("kubernetes", ""))),
-        account=str(sound.printable(manifest.get("account", ""))),
+        source=str(cluster.get("context", "")),
+        tier=str(cluster.get("tier", "")),
+        version=str(cluster.get("kubernetes", "")),
+        account=str(manifest.get("account", "")),
         clock_offset=offset if isinstance(offset, int | float) else None,
         file=path.name,
         **parts,
@@ -62,8 +62,7 @@ def _snapshot(path: Path, members: Mapping[str, bytes], manifest: Mapping[str, A
 
 def _part(path: Path, name: str, there: bool, content: Any, why: Any) -> Any:
     if not there:
-        return Unreadable(str(sound.printable(why))) if isinstance(why, str) else NOT_THERE
-    content = sound.printable(content)
+        return Unreadable(why) if isinstance(why, str) else NOT_THERE
     if name in layout.LISTS:
         items = content.get("items") if isinstance(content, dict) else None
         if not isinstance(items, list):
@@ -108,13 +107,13 @@ def _unreadable(value: Any) -> Any:
 
 
 def _whys(why: Any) -> dict[str, Unreadable]:
-    told = sound.printable(why) if isinstance(why, dict) else {}
+    told = why if isinstance(why, dict) else {}
     return {key: Unreadable(str(value)) for key, value in told.items()}
 
 
 def _texts(name: str, members: Mapping[str, bytes], why: Any) -> Each[Any] | Unreadable:
     if isinstance(why, str):
-        return Unreadable(str(sound.printable(why)))
+        return Unreadable(why)
     found: dict[str, Any] = {}
     for member, content in members.items():
         pod = layout.pod_of(name, member)

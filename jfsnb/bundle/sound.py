@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 #: No terminal and no page should meet these; JSON has them escaped.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_ESCAPED = re.compile(rb"\\[bfru]")
 _MAPPINGS = ("metadata", "spec", "status", "data")
 _STRINGS = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")
 _OF_STRINGS = ("labels", "annotations")
@@ -15,27 +15,27 @@ _OF_STRINGS = ("labels", "annotations")
 
 def problem(obj: Any) -> str:
     """What is wrong with an API object; empty when nothing is."""
-    return next(_problems(obj), "")
-
-
-def _problems(obj: Any) -> Iterator[str]:
-    if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict):
-        yield "an object without metadata"
-        return
-    meta = obj["metadata"]
-    if not isinstance(meta.get("name"), str) or not meta["name"]:
-        yield "an object without a name"
-    name = str(meta.get("name"))[:80]
+    if not isinstance(obj, dict) or not isinstance(meta := obj.get("metadata"), dict):
+        return "an object without metadata"
+    name = meta.get("name")
+    if not isinstance(name, str) or not name:
+        return "an object without a name"
     for field in _MAPPINGS:
         if not isinstance(obj.get(field, {}), dict):
-            yield f"{name}: {field} is no mapping"
+            return f"{name[:80]}: {field} is no mapping"
     for field in _STRINGS:
         if not isinstance(meta.get(field, ""), str):
-            yield f"{name}: metadata.{field} is no text"
+            return f"{name[:80]}: metadata.{field} is no text"
     for field in _OF_STRINGS:
         told = meta.get(field) or {}
         if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
-            yield f"{name}: metadata.{field} is no mapping of texts"
+            return f"{name[:80]}: metadata.{field} is no mapping of texts"
+    return ""
+
+
+def may_play(content: bytes) -> bool:
+    """Whether JSON may hold characters that ``printable`` takes out; cheap."""
+    return not content.isascii() or _ESCAPED.search(content) is not None
 
 
 def printable(value: Any) -> Any:

@@ -18,7 +18,7 @@ from jfsnb.bundle import layout
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.parts import Each
 from jfsnb.checks.snapshot import LogLine, Snapshot
-from jfsnb.redact import HIDDEN, redact, redact_lines, redact_text
+from jfsnb.redact import HIDDEN, may_hold_secrets, redact, redact_lines, redact_text
 
 #: The earliest that a zip file can say.
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -113,8 +113,18 @@ def _members(snapshot: Snapshot, more: Mapping[str, str]) -> Iterator[tuple[str,
 
 def _list(items: Any) -> bytes:
     """As kubectl prints lists, but each object on a line of its own, so that two files can be compared by lines."""
-    lines = sorted(((_key(item), _dumped(redact(item))) for item in items), key=lambda pair: pair[0])
+    lines = sorted(((_key(item), _redacted(item)) for item in items), key=lambda pair: pair[0])
     return b'{"apiVersion":"v1","kind":"List","items":[\n' + b",\n".join(line for _, line in lines) + b"\n]}\n"
+
+
+def _redacted(item: Any) -> bytes:
+    """An object as JSON; only the sections of it that may hold a secret are gone through, as there are very many."""
+    whole = _dumped(item)
+    if not may_hold_secrets(whole.decode()):
+        return whole
+    return _dumped(
+        {key: redact(value) if may_hold_secrets(_dumped(value).decode()) else value for key, value in item.items()}
+    )
 
 
 def _key(item: Any) -> tuple[str, str]:

@@ -289,6 +289,7 @@ class Snapshot:
         Args:
             as_loaded: by what the node has loaded, instead of what the ConfigMap says now.
         """
+        as_loaded = as_loaded and self.config_on(node) is not self.config
         key = (pv_name, node, is_ce, as_loaded)
         if key not in self._decided:
             self._decided[key] = self._decide(pv_name, node, is_ce, as_loaded)

@@ -34,8 +34,20 @@ def say(text: str) -> None:
 def print_json(question: str, cluster: Any, finding: Any) -> None:
     """The whole answer as one JSON document on stdout."""
     answer = {"question": question, "cluster": cluster.context, "tier": cluster.tier, **finding.to_dict()}
-    text = json.dumps(redact(answer), indent=1, ensure_ascii=False, default=str)
-    sys.stdout.write(Clean(text + "\n"))
+    for number, (name, value) in enumerate(answer.items()):
+        sys.stdout.write(Clean(("," if number else "{") + f"\n {json.dumps(name)}: "))
+        if isinstance(value, list) and value:  # piece by piece: a big cluster's is not there twice
+            for index, item in enumerate(value):
+                sys.stdout.write(Clean(("," if index else "[") + "\n  " + _indented(redact(item), 2)))
+            sys.stdout.write(Clean("\n ]"))
+        else:
+            sys.stdout.write(Clean(_indented(redact({name: value})[name], 1)))
+    sys.stdout.write(Clean("\n}\n"))
+
+
+def _indented(value: Any, depth: int) -> str:
+    text = json.dumps(value, indent=1, ensure_ascii=False, default=str)
+    return text.replace("\n", "\n" + " " * depth)
 
 
 def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), cell: int | None = None) -> str:

@@ -133,11 +133,7 @@ def _lists(
     driver = driver or driver_facts.find_driver(cluster, driver_namespace)
     reads: dict[str, Callable[[], Any]] = {
         "nodes": lambda: cluster.list("nodes"),
-        "mount_pods": lambda: [
-            slim_mount_pod(p)
-            for page in cluster.pages("pods", driver.namespace, labels=names.MOUNT_POD_SELECTOR)
-            for p in page
-        ],
+        "mount_pods": lambda: _mount_pods(cluster, driver.namespace),
         "pvs": lambda: [v for page in cluster.pages("persistentvolumes") for v in page if is_juicefs(v)],
         "pvcs": lambda: cluster.list("persistentvolumeclaims"),
         "storage_classes": lambda: cluster.list("storageclasses"),
@@ -176,6 +172,12 @@ def _lists(
         elif app_pods is not None:
             found["app_pods"] = ask_pods.attempt(lambda: app_pods(cluster, found))
     return base.but(**found)
+
+
+def _mount_pods(cluster: Cluster, namespace: str) -> list[Obj]:
+    shared: dict[bytes, Any] = {}
+    pages = cluster.pages("pods", namespace, labels=names.MOUNT_POD_SELECTOR)
+    return [slim_mount_pod(p, shared) for page in pages for p in page]
 
 
 def _daemon_set(cluster: Cluster, driver: Driver) -> Obj | Unreadable | None:

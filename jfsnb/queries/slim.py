@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import orjson
+
 from jfsnb.checks.preflight import is_ready
 from jfsnb.checks.snapshot import claim_key
 from jfsnb.driver import names
@@ -94,13 +96,20 @@ _OF_CONTAINERS = (
 )
 
 
-def slim_mount_pod(pod: Obj) -> Obj:
-    """A Mount Pod without what no question looks at."""
+def slim_mount_pod(pod: Obj, shared: dict[bytes, Any]) -> Obj:
+    """A Mount Pod without what no question looks at.
+
+    Args:
+        shared: what many containers have alike (environment, resources) is kept there once.
+    """
     found = {key: _without(value, _NOT_LOOKED_AT.get(key, ())) for key, value in pod.items()}
     spec = found.get("spec") or {}
     for kind in ("containers", "initContainers"):
         if kind in spec:
-            spec[kind] = [_without(c, _OF_CONTAINERS) for c in spec[kind]]
+            spec[kind] = [
+                {k: shared.setdefault(orjson.dumps(v), v) for k, v in c.items() if k not in _OF_CONTAINERS}
+                for c in spec[kind]
+            ]
     return found
 
 

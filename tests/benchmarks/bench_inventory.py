@@ -129,6 +129,11 @@ def compare(kubeconfig: Path) -> None:
     jfsnb = [sys.executable, "-m", "jfsnb"]
     ours, _ = measured("jfsnb mounts -o json", [*jfsnb, "mounts", "-o", "json", *where])
     measured("jfsnb doctor -o json", [*jfsnb, "doctor", "-o", "json", *where])
+    file = kubeconfig.parent / "all.zip"
+    collected, _ = measured("jfsnb collect", [*jfsnb, "collect", "-o", str(file), *where])
+    print(f"{'the file':45} {file.stat().st_size / 1e6:7.1f} MB; collect takes, times mounts {collected / ours:.1f}")
+    for question in ("mounts", "doctor"):
+        measured(f"jfsnb {question} -o json --from FILE", [*jfsnb, question, "-o", "json", "--from", str(file)])
     if shutil.which("kubectl"):
         theirs, _ = measured(
             "kubectl get pods -A -o json",
