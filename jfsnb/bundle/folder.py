@@ -19,7 +19,7 @@ import yaml
 
 from jfsnb.bundle import sound
 from jfsnb.bundle.archive import damaged, parsed
-from jfsnb.checks.client import LOG
+from jfsnb.checks.client import LOG, SUPERVISOR
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.snapshot import LogLine, Snapshot
 from jfsnb.driver import names
@@ -223,11 +223,14 @@ def _config(texts: Mapping[str, str], pod: str) -> str | Unreadable:
 
 
 def _client(log: Iterable[str] | Unreadable) -> dict[str, str | Unreadable] | Unreadable:
-    """What the client said of itself when it was last started, as far as its log reaches back."""
+    """What the client said of itself when it was last started, as far as its log reaches back; what was started first is
+    what the container's image holds."""
     if isinstance(log, Unreadable):
         return Unreadable("nobody asked it, and its log is not in the folder")
     told = [found[1] for line in log if (found := _VERSION.search(line))]
-    return {LOG: told[-1]} if told else Unreadable("nobody asked it, and its log does not reach back to its start")
+    if not told:
+        return Unreadable("nobody asked it, and its log does not reach back to its start")
+    return {LOG: told[-1], **({SUPERVISOR: told[0]} if told[0] != told[-1] else {})}
 
 
 def _taken(texts: Mapping[str, str], objects: Mapping[str, list[Obj]]) -> datetime:

@@ -38,7 +38,7 @@ MOMENTS = {
         {"JFS-CFG-105", "JFS-IMG-101", "JFS-IMG-104"},
     ),
     "5-delete-delay": ({"svwqwg": (OLD, "1.3.0", OLD, 2)}, {"JFS-END-105", "JFS-MNT-118"}),
-    "6-mount-pod-deleted": ({"djxawv": (OLD, "1.3.0", OLD, 2)}, set()),
+    "6-mount-pod-deleted": ({"djxawv": (OLD, "1.3.0", OLD, 2)}, {"JFS-MNT-121"}),
     "9-final": ({"rlcobf": (OLD, "1.3.0", OLD, 2)}, {"JFS-CSI-101", "JFS-MNT-114", "JFS-MNT-118"}),  # all restarted
 }
 
