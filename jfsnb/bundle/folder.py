@@ -223,8 +223,10 @@ def _config(texts: Mapping[str, str], pod: str) -> str | Unreadable:
 
 
 def _client(log: Iterable[str] | Unreadable) -> dict[str, str | Unreadable] | Unreadable:
-    """What the client said of itself when it was last started, as far as its log reaches back; what was started first is
-    what the container's image holds."""
+    """What the client said of itself when it was last started, as far as its log reaches back.
+
+    What was started first is what the container's image holds.
+    """
     if isinstance(log, Unreadable):
         return Unreadable("nobody asked it, and its log is not in the folder")
     told = [found[1] for line in log if (found := _VERSION.search(line))]
