@@ -21,6 +21,7 @@ from jfsnb.bundle import sound
 from jfsnb.bundle.archive import damaged, parsed
 from jfsnb.checks.client import LOG, SUPERVISOR
 from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.leftover import RUN_LABEL
 from jfsnb.checks.snapshot import LogLine, Snapshot
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import is_mount_pod, parse_time
@@ -166,6 +167,7 @@ def _snapshot(path: Path, texts: Mapping[str, str], objects: dict[str, list[Obj]
         csi_driver=_one(objects, complete, "CSIDriver", names.DRIVER),
         config_map=_one(objects, complete, "ConfigMap", _config_map(csi_pods[0]), space),
         secrets=_secret_keys(objects["Secret"]) if "Secret" in complete else NOT_THERE,
+        run_pods=[p for p in pods if RUN_LABEL in (p["metadata"].get("labels") or {})],
         csi_files={p["metadata"]["name"]: _config(texts, p["metadata"]["name"]) for p in csi_pods},
         csi_file_times={},
         clients={name: _client(log) for name, log in read["mount_logs"].items()},

@@ -27,15 +27,15 @@ MOMENTS = {
     ),
     "2-config-patched-before-upgrade": (
         {"fplejv": (OLD, "1.3.0", NEW, 1), "hycqdo": (OLD, "1.3.0", NEW, 1)},
-        {"JFS-CFG-105", "JFS-IMG-101"},
+        {"JFS-CFG-105", "JFS-IMG-101", "JFS-RUN-101"},
     ),
     "3-after-upgrade-recreate": (
         {"waqzjf": (NEW, "1.4.1", NEW, 1), "hycqdo": (OLD, "1.3.0", NEW, 1)},
-        {"JFS-CFG-105", "JFS-IMG-101"},
+        {"JFS-CFG-105", "JFS-IMG-101", "JFS-RUN-101"},
     ),
     "4-after-binary-upgrade": (
         {"waqzjf": (NEW, "1.4.1", NEW, 2), "hycqdo": (OLD, "1.4.1", NEW, 1)},
-        {"JFS-CFG-105", "JFS-IMG-101", "JFS-IMG-104"},
+        {"JFS-CFG-105", "JFS-IMG-101", "JFS-IMG-104", "JFS-RUN-101"},
     ),
     "5-delete-delay": ({"svwqwg": (OLD, "1.3.0", OLD, 2)}, {"JFS-END-105", "JFS-MNT-118"}),
     "6-mount-pod-deleted": ({"djxawv": (OLD, "1.3.0", OLD, 2)}, {"JFS-MNT-121"}),
