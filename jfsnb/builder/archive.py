@@ -5,6 +5,7 @@ Own code: the clients of engines can only hand archives through, and looking int
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -13,16 +14,19 @@ import os
 import posixpath
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
+from jfsnb.builder import unpack
 from jfsnb.errors import JfsnbError, UsageError
 
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 LINKS = 40
+MOST_ABOUT = 16 << 20  # bytes of a manifest
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,17 @@ class ImageArchive(AbstractContextManager["ImageArchive"]):
             self._tar = tarfile.open(path)  # noqa: SIM115 - closed by __exit__
         except (OSError, tarfile.TarError) as error:
             raise UsageError(f"{path} cannot be read as an archive: {error}", "give a file of `docker save`") from error
+        self._limit = unpack.limit_of(path.stat().st_size)
         try:
             manifest = json.loads(self._bytes("manifest.json"))[0]
             config = self._bytes(manifest["Config"])
-        except (KeyError, IndexError, ValueError) as error:
+            self.tags = tuple(map(str, manifest.get("RepoTags") or ()))
+            self.config: dict[str, Any] = dict(json.loads(config))
+            self._names = tuple(dict.fromkeys(map(str, manifest["Layers"])))
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError, tarfile.TarError) as error:
             self._tar.close()
             raise UsageError(f"{path} is no image archive: {error}", "give a file of `docker save`") from error
-        self.tags = tuple(manifest.get("RepoTags") or ())
         self.id = f"sha256:{hashlib.sha256(config).hexdigest()}"
-        self.config: dict[str, Any] = json.loads(config)
-        self._names: list[str] = manifest["Layers"]
 
     def __exit__(self, *_: object) -> None:
         self._tar.close()
@@ -88,33 +93,43 @@ class ImageArchive(AbstractContextManager["ImageArchive"]):
         digests = (self.config.get("rootfs") or {}).get("diff_ids") or []
         made = [h.get("created_by", "") for h in self.config.get("history") or [] if not h.get("empty_layer")]
         made = made if len(made) == len(self._names) else [""] * len(self._names)
-        sizes = [self._tar.getmember(name).size for name in self._names]
+        try:
+            sizes = [self._tar.getmember(name).size for name in self._names]
+        except KeyError as error:
+            raise JfsnbError(f"the archive lacks a layer: {error}", "write it again") from error
         return tuple(map(Layer, self._names, digests, sizes, made))
 
     def files(self) -> dict[str, Entry]:
         """Every file by its path (without the leading /), as the layers make it together."""
         found: dict[str, Entry] = {}
         for name in self._names:
-            members = [(posixpath.normpath(m.name).lstrip("/"), m) for m in self._layer(name)]
-            for path, _ in members:
+            gone, emptied, added = set[str](), set[str](), dict[str, Entry]()
+            for member in self._layer(name):
+                path = posixpath.normpath(member.name).lstrip("/")
                 folder, base = posixpath.split(path)
                 if base == OPAQUE:
-                    _drop(found, folder, itself=False)
+                    emptied.add(folder)
                 elif base.startswith(WHITEOUT):
-                    _drop(found, posixpath.join(folder, base.removeprefix(WHITEOUT)))
-            for path, member in members:
-                if not posixpath.basename(path).startswith(WHITEOUT):
+                    gone.add(posixpath.join(folder, base.removeprefix(WHITEOUT)))
+                else:
                     if path in found and found[path].member.isdir() and not member.isdir():
-                        _drop(found, path)
-                    found[path] = Entry(name, member)
+                        gone.add(path)
+                    added[path] = Entry(name, member)
+            if gone or emptied:
+                found = {path: entry for path, entry in found.items() if not _covered(path, gone, emptied)}
+            found |= added
         return found
 
     def extract(self, entry: Entry, target: Path) -> str:
         """Copy a file of the image to ``target`` (executable); its sha256."""
         digest = hashlib.sha256()
-        with self._open(entry.layer) as layer, tarfile.open(fileobj=layer) as tar, target.open("wb") as sink:
-            source = tar.extractfile(entry.member.name)
-            assert source is not None
+        if entry.member.islnk():
+            entry = self.files().get(posixpath.normpath(entry.member.linkname).lstrip("/"), entry)
+        with self._open(entry.layer) as layer, _members(layer, entry.layer) as tar, target.open("wb") as sink:
+            member = next((m for m in tar if m.offset == entry.member.offset), entry.member)
+            source = tar.extractfile(member) if member.isreg() else None
+            if source is None:
+                raise UsageError(f"{entry.member.name} is no file in the image", "look at how the image was made")
             while chunk := source.read(1 << 20):
                 digest.update(chunk)
                 sink.write(chunk)
@@ -122,30 +137,50 @@ class ImageArchive(AbstractContextManager["ImageArchive"]):
         return digest.hexdigest()
 
     def unpack(self, folder: Path) -> None:
-        """Write the whole root file system below ``folder``; what would lead out of it is refused."""
+        """Write the whole root file system below ``folder``, a new one.
+
+        Raises:
+            UsageError: it unpacks to more than is allowed.
+        """
         wanted = self.files()
+        whole = unpack.Unpacking(folder, {path: entry.member for path, entry in wanted.items()})
+        written = 0
         for name in self._names:
-            with self._open(name) as layer, tarfile.open(fileobj=layer) as tar:
+            with self._open(name) as layer, _members(layer, name) as tar:
                 for member in tar:
                     path = posixpath.normpath(member.name).lstrip("/")
-                    if path in wanted and wanted[path].layer == name and not (member.ischr() or member.isblk()):
-                        tar.extract(member, folder, filter=_inside, set_attrs=True)
+                    entry = wanted.get(path)
+                    if entry is not None and entry.layer == name and entry.member.offset == member.offset:
+                        written += member.size
+                        if written > self._limit:  # a sparse file is larger than what stands for it
+                            raise unpack.too_much(name)
+                        whole.take(path, member, tar.extractfile(member) if member.isreg() else None)
+        whole.finish()
 
     def _layer(self, name: str) -> list[tarfile.TarInfo]:
-        with self._open(name) as layer, tarfile.open(fileobj=layer) as tar:
-            return tar.getmembers()
+        found: list[tarfile.TarInfo] = []
+        with self._open(name) as layer, _members(layer, name) as tar:
+            for member in tar:
+                found.append(member)
+                if len(found) > unpack.MOST_MEMBERS:
+                    raise UsageError(f"{name} has more than {unpack.MOST_MEMBERS} members", "do not use this archive")
+        return found
 
     def _open(self, name: str) -> IO[bytes]:
-        stream = self._tar.extractfile(name)
+        try:
+            stream = self._tar.extractfile(name)
+        except KeyError:
+            stream = None
         if stream is None:
             raise JfsnbError(f"the archive lacks its layer {name}", "write it again")
         packed = stream.read(2) == b"\x1f\x8b"
         stream.seek(0)
-        return cast("IO[bytes]", gzip.open(stream)) if packed else stream
+        unpacked = cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if packed else stream
+        return io.BufferedReader(unpack.Limited(unpacked, self._limit, name), 1 << 20)
 
     def _bytes(self, name: str) -> bytes:
         stream = self._tar.extractfile(name)
-        if stream is None:
+        if stream is None or self._tar.getmember(name).size > MOST_ABOUT:
             raise KeyError(name)
         return stream.read()
 
@@ -254,16 +289,22 @@ def _of_root(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return member
 
 
-def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
-    """As tarfile's own ``tar`` filter, but absolute links stay: they mean a path in the image."""
-    if member.issym():
-        return member
-    return tarfile.tar_filter(member, folder)
+@contextlib.contextmanager
+def _members(layer: IO[bytes], name: str) -> Iterator[tarfile.TarFile]:
+    """A layer's members, in their order; tells in words what is wrong with it."""
+    try:
+        with tarfile.open(fileobj=layer, mode="r|") as tar:
+            yield tar
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
+        raise UsageError(f"{name} cannot be unpacked: {error}", "save the image once more") from error
 
 
-def _drop(files: dict[str, Entry], path: str, itself: bool = True) -> None:
-    below = f"{path}/" if path else ""
-    for known in [k for k in files if k.startswith(below)]:
-        del files[known]
-    if itself:
-        files.pop(path, None)
+def _covered(path: str, gone: set[str], emptied: set[str]) -> bool:
+    """Whether a later layer takes a path away: itself, what it is in, or the content of what it is in."""
+    if path in gone:
+        return True
+    while path:
+        path = posixpath.dirname(path)
+        if path in gone or path in emptied:
+            return True
+    return False

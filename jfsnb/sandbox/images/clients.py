@@ -23,6 +23,8 @@ from jfsnb.errors import UsageError
 
 VERSION = re.compile(r"juicefs version (\d+\.\d+\.\d+\S*.*)")
 OLDEST = (1, 0)
+#: Exit code of jfsnb.sandbox.runtime.ask where the program was not run.
+NOT_ASKED = 125
 
 
 @dataclass(frozen=True)
@@ -121,16 +123,19 @@ def locked(name: str) -> Iterator[None]:
 
 
 def ask_version(binary: Path) -> str:
-    """What ``binary --version`` says after "juicefs version".
+    """What ``binary --version`` says after "juicefs version", asked in a container: it may be anything.
 
     Raises:
         UsageError: it cannot be run, is no client, or is older than 1.0, where the driver's command lines begin.
     """
     hint = "name a juicefs binary for this machine, 1.0 or newer; `PATH --version` must print 'juicefs version …'"
-    try:
-        result = subprocess.run([str(binary.absolute()), "--version"], capture_output=True, text=True, timeout=30)
+    asked = [sys.executable, "-m", "jfsnb.sandbox.runtime.ask", str(binary.absolute()), "--version"]
+    try:  # a process of its own: making a node forks, and this one may have threads
+        result = subprocess.run(asked, capture_output=True, text=True, errors="replace", timeout=90, cwd="/")
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{binary} cannot be run: {error}", hint) from error
+    if result.returncode == NOT_ASKED:
+        raise UsageError(f"{binary} cannot be run: {result.stderr.strip()[-300:]}", hint)
     match = VERSION.search(result.stdout + result.stderr)
     if match is None:
         raise UsageError(f"{binary} is no JuiceFS client: it answers {result.stdout.strip()[:80]!r}", hint)
