@@ -8,16 +8,17 @@ Prints what it says; ends with its exit code, or with 125 where no container can
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from jfsnb.errors import JfsnbError
-from jfsnb.sandbox.images.catalogue import HOST_IMAGES
+from jfsnb.sandbox.images.catalogue import HOST_IMAGE
 from jfsnb.sandbox.images.clients import NOT_ASKED
 from jfsnb.sandbox.images.image import host_image
-from jfsnb.sandbox.runtime.runtime import BindMount, ContainerSpec, Runtime
+from jfsnb.sandbox.runtime.runtime import BindMount, ContainerSpec, Runtime, StartError
 from jfsnb.sandbox.runtime.tier import detect
 
 SECONDS, MOST_BYTES, MEMORY = 30.0, 1 << 16, 1 << 30
@@ -42,11 +43,11 @@ async def ask(program: Path, arguments: tuple[str, ...]) -> tuple[int, str]:
         try:
             inside = runtime.node_root / PLACE
             await asyncio.to_thread(shutil.copyfile, program, inside)
-            inside.chmod(0o755)
+            inside.chmod(0o755 if os.access(program, os.X_OK) else 0o644)
             spec = ContainerSpec(
                 id="asked",
                 hostname="asked",
-                image=host_image(HOST_IMAGES[0]),
+                image=host_image(HOST_IMAGE),
                 argv=(f"/{PLACE}", *arguments),
                 env={},
                 mounts=(BindMount(f"/{PLACE}", f"/{PLACE}", read_only=True),),
@@ -64,7 +65,7 @@ async def ask(program: Path, arguments: tuple[str, ...]) -> tuple[int, str]:
 def main() -> None:
     try:
         code, said = asyncio.run(ask(Path(sys.argv[1]), tuple(sys.argv[2:])))
-    except (JfsnbError, OSError) as error:
+    except (JfsnbError, StartError, OSError) as error:
         print(getattr(error, "what", error), file=sys.stderr)
         sys.exit(NOT_ASKED)
     sys.stdout.write(said)
