@@ -72,6 +72,10 @@ class Cluster:
     async def storage_class(self, name: str) -> Obj | None:
         return await self.find(f"/apis/storage.k8s.io/v1/storageclasses/{name}")
 
+    async def config_map(self, name: str) -> Obj:
+        """A ConfigMap of the driver's namespace. Raises ApiError."""
+        return await self.api.get(f"/api/v1/namespaces/{self.namespace}/configmaps/{name}")
+
     async def secret(self, namespace: str, name: str) -> dict[str, str] | None:
         """A Secret's data, decoded."""
         found = await self.find(f"/api/v1/namespaces/{namespace}/secrets/{name}")

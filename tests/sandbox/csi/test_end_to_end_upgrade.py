@@ -1,5 +1,6 @@
 """``juicefs-csi-driver upgrade`` in the CSI node Pod (reference §3.8)."""
 
+import json
 import re
 
 import pytest
@@ -64,3 +65,32 @@ def test_a_running_client_is_exchanged_and_its_user_goes_on(world):
     world.eventually("app-one", f"[ $(wc -l < /data/log) -gt {lines + 3} ] && echo writing", "writing")
     status = world.core.read_namespaced_pod("app-one", NAMESPACE).status
     assert status.container_statuses[0].restart_count == 0
+
+
+def test_a_batch_is_upgraded_as_its_config_map_says(world):
+    """The node's part of what a Job of the dashboard drives: the Mount Pods of one batch, all at once."""
+    world.app("app-one")
+    app = world.running("app-one")
+    (before,) = world.serving(app)
+    csi_node = world.csi_node()
+    pods = [{"name": n, "node": NODE, "csiNodePod": csi_node, "status": "pending"} for n in (before.name, "gone")]
+    elsewhere = {"name": "other", "node": "other", "csiNodePod": "other", "status": "pending"}
+    plan = {"parallel": 3, "ignoreError": False, "batches": [[elsewhere], [*pods, elsewhere]], "status": "running"}
+    meta = {"name": "app-batch-config", "labels": {"app.kubernetes.io/name": "juicefs-conf"}}
+    world.core.create_namespaced_config_map(NAMESPACE, {"metadata": meta, "data": {"upgrade": json.dumps(plan)}})
+    try:
+        world.configure(world.with_entry(ceMountImage=NEW))
+        ask = ("BATCH", "--batchConfig", "app-batch-config", "--batchIndex")
+        assert upgrade(world, *ask, "1") == []  # nothing of it is on this node
+        said = upgrade(world, *ask, "2")
+        assert said[:2] == [
+            f"POD-SUCCESS [gone] has already upgraded in node {NODE}.",
+            f"POD-START [{before.name}] start to upgrade",
+        ]
+        assert said[-1] == f"Upgrade pod [{before.name}] with recreating"
+        assert upgrade(world, *ask, "3")[0].startswith(f"CRT-BATCH-FAIL fetch pods in node {NODE} error: ")
+    finally:
+        world.core.delete_namespaced_config_map("app-batch-config", NAMESPACE)
+    world.gone(before.name)
+    (after,) = world.serving(app)
+    assert (after.image, after.upgrade_uuid) == (NEW, before.upgrade_uuid)

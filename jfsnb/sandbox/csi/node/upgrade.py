@@ -1,4 +1,9 @@
-"""``juicefs-csi-driver upgrade MOUNT-POD [--recreate]`` in the CSI node Pod: asks the driver that runs there (§3.8)."""
+"""``juicefs-csi-driver upgrade`` in the CSI node Pod: asks the driver that runs there (§3.8, §3.9).
+
+juicefs-csi-driver upgrade MOUNT-POD [--recreate]
+juicefs-csi-driver upgrade BATCH --batchConfig CONFIG-MAP --batchIndex NUMBER
+juicefs-csi-driver upgrade list
+"""
 
 from __future__ import annotations
 
@@ -13,22 +18,27 @@ from jfsnb.sandbox.csi.klog import Logger
 
 log = Logger("main")
 SOCKET = "/tmp/juicefs-csi-shutdown.sock"
-LAST_WORDS = ("POD-SUCCESS", "POD-FAIL")
+LAST_WORDS, LAST_OF_BATCH = ("POD-SUCCESS", "POD-FAIL"), ("CRT-BATCH",)
+BATCH = "BATCH"
 
 
-def ask(name: str, recreate: bool, path: str = SOCKET) -> None:
-    """Have a Mount Pod upgraded and print what the driver says, each line with its time.
+def ask(request: str, path: str = SOCKET) -> None:
+    """Hand a request to the driver and print what it says, each line with its time.
+
+    Args:
+        request: see ``Upgrader.serve``.
 
     Raises:
         OSError: no driver listens.
     """
+    last = LAST_OF_BATCH if request.startswith(f"{BATCH} ") else LAST_WORDS
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
-        connection.sendall(f"{name} {'RECREATE' if recreate else 'NORECREATE'}".encode())
+        connection.sendall(request.encode())
         with connection.makefile("r", encoding="utf-8") as answers:
             for line in answers:
                 print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line.rstrip()}", flush=True)
-                if line.startswith(LAST_WORDS):
+                if line.startswith(last):
                     return
 
 
@@ -38,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     upgrade = commands.add_parser("upgrade", help="upgrade mount pod smoothly")
     upgrade.add_argument("name", nargs="?", default="")
     upgrade.add_argument("--recreate", action="store_true", help="smoothly upgrade the mount pod with recreate")
+    upgrade.add_argument("--batchConfig", default="", help="batch config name")
+    upgrade.add_argument("--batchIndex", type=int, default=1, help="current batch index")
     given = parser.parse_args(argv)
     if os.environ.get("DISABLE_GRACE_UPGRADE", "").lower() == "true":
         log.info("smooth upgrade is disabled by environment variable", env="DISABLE_GRACE_UPGRADE")
@@ -47,7 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         log.info("please specify the name of the mount pod which you want to upgrade", node=node)
         return 1
     try:
-        ask(given.name, given.recreate)
+        if given.name == BATCH:  # a batch is always upgraded by re-creation
+            ask(f"{BATCH} RECREATE batchConfig={given.batchConfig},batchIndex={given.batchIndex}")
+        else:
+            ask(f"{given.name} {'RECREATE' if given.recreate else 'NORECREATE'}")
     except OSError as error:
         log.error(error, "failed to upgrade mount pod")
         return 1

@@ -25,7 +25,8 @@ from jfsnb.sandbox.csi.node import mounts, passfd
 from jfsnb.sandbox.csi.node.passfd import TakeFailed
 from jfsnb.sandbox.csi.node.reconciler import Reconciler
 from jfsnb.sandbox.csi.node.running_client import RunningClient, UpgradeFailed, running_client
-from jfsnb.sandbox.csi.rules import fuse_session, job
+from jfsnb.sandbox.csi.rules import batch, fuse_session, job
+from jfsnb.sandbox.csi.rules.batch import BatchError
 
 log = Logger("grace")
 IN_PROCESS = timedelta(minutes=5)
@@ -40,7 +41,7 @@ Say = Callable[[str], None]
 
 
 class Upgrader:
-    """Upgrades Mount Pods of this node, for ``juicefs-csi-driver upgrade``."""
+    """Upgrades Mount Pods of this node, for ``juicefs-csi-driver upgrade POD`` and ``upgrade BATCH``."""
 
     def __init__(self, reconciler: Reconciler) -> None:
         self.reconciler, self.cluster, self.mounter = reconciler, reconciler.cluster, reconciler.mounter
@@ -48,7 +49,10 @@ class Upgrader:
         self.events = EventRecorder(self.cluster.api, "juicefs-csi-node", self.cluster.node)
 
     async def serve(self, path: str) -> None:
-        """Listen on a unix socket until cancelled; one request a connection: ``<name> RECREATE|NORECREATE``."""
+        """Listen on a unix socket until cancelled; one request a connection.
+
+        ``<name> RECREATE|NORECREATE``, ``BATCH RECREATE batchConfig=<ConfigMap>,batchIndex=<number>`` or ``list``.
+        """
         Path(path).unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._answer, path)
         log.info("Serve gracefully shutdown is listening", addr=path)
@@ -58,7 +62,7 @@ class Upgrader:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         message = (await reader.read(1024)).decode("utf-8", "replace").strip()
         log.info("Received shutdown message", message=message)
-        name, _, action = message.partition(" ")
+        name, action, options = [*message.split(" "), "", ""][:3]
 
         def say(line: str) -> None:
             writer.write(f"{line}\n".encode())
@@ -67,6 +71,9 @@ class Upgrader:
             if name == "list":
                 for key in sorted(self.descriptors.kept):
                     say(f"key: {key}, value: {self.descriptors.base / key / passfd.DRIVER_SOCKET}")
+            elif name == "BATCH":
+                chosen = dict(o.partition("=")[::2] for o in options.split(","))
+                await self.upgrade_batch(chosen.get("batchConfig", ""), int(chosen.get("batchIndex") or 1), say)
             else:
                 await self.upgrade(name, action == "RECREATE", say)
             await writer.drain()
@@ -82,17 +89,50 @@ class Upgrader:
         pod = mount_pod_of(obj)
         if pod.node != self.cluster.node:
             return say(f"POD-FAIL [{name}] pod is not on node.")
-        reason = why_not_upgradable(obj, recreate, self.mounter.host.env.get(fuse_session.DISABLED) == "true")
+        reason = self._why_not(obj, recreate)
         if reason:
             return say(f"POD-FAIL [{name}] can not upgrade: {reason}.")
-        async with self.mounter.locks[pod.settings_hash]:
-            if _is_in_process(pod, datetime.now()):
-                say(f"POD-SKIP [{name}] pod is already in upgrade process.")
-            elif not await self._exchange(obj, pod, recreate, say):
-                return
-        if recreate:
+        if await self._one(obj, pod, recreate, say) and recreate:
             log.info("wait for upgrade", pod=name)
             await self._successor(pod, say)
+
+    async def upgrade_batch(self, config: str, number: int, say: Say) -> None:
+        """Upgrade by re-creation, all at once, the Mount Pods of a batch that are on this node (§3.9).
+
+        Whether their successors come up is for the asker to see.
+
+        Args:
+            config: name of the ConfigMap. number: of the batch, from 1.
+        """
+        node = self.cluster.node
+        try:
+            wanted = batch.mount_pods_of(await self.cluster.config_map(config), number, node)
+        except (BatchError, ApiError) as error:
+            return say(f"CRT-BATCH-FAIL fetch pods in node {node} error: {error}")
+        found = {name: await self.cluster.pod(self.cluster.namespace, name) for name in wanted}
+        able = [p for p in found.values() if p is not None and not self._why_not(p, recreate=True)]
+        log.info("pods to upgrade", pods=", ".join(p["metadata"]["name"] for p in able))
+        for name in (name for name, pod in found.items() if pod is None):
+            say(f"POD-SUCCESS [{name}] has already upgraded in node {node}.")
+
+        async def one(obj: Obj) -> None:
+            pod = mount_pod_of(obj)
+            say(f"POD-START [{pod.name}] start to upgrade")
+            if not await self._one(obj, pod, True, say):
+                say(f"pod [{pod.name}] upgrade pod error")
+
+        await asyncio.gather(*map(one, able))
+
+    def _why_not(self, obj: Obj, recreate: bool) -> str:
+        return why_not_upgradable(obj, recreate, self.mounter.host.env.get(fuse_session.DISABLED) == "true")
+
+    async def _one(self, obj: Obj, pod: MountPod, recreate: bool, say: Say) -> bool:
+        """Exchange one client, unless somebody does so already; False when it failed."""
+        async with self.mounter.locks[pod.settings_hash]:
+            if _is_in_process(pod, datetime.now()):
+                say(f"POD-SKIP [{pod.name}] pod is already in upgrade process.")
+                return True
+            return await self._exchange(obj, pod, recreate, say)
 
     async def _exchange(self, obj: Obj, pod: MountPod, recreate: bool, say: Say) -> bool:
         """Prepare the new client and end the old one; False, and the reason told, when that failed."""
