@@ -11,7 +11,7 @@ from jfsnb.driver.settings.host import Host
 from jfsnb.driver.settings.refusals import Wanted, refusal
 
 #: Attributes that differ from volume to volume and that nobody refuses.
-_OWN = ("subPath", "capacity", "pathPattern", "storage.kubernetes.io/csiProvisionerIdentity")
+OWN_ATTRIBUTES = ("subPath", "capacity", "pathPattern", "storage.kubernetes.io/csiProvisionerIdentity")
 
 
 def why_refused(known: Snapshot, pv_name: str, node: str, is_ce: bool) -> str:
@@ -35,7 +35,7 @@ def refused_volumes(known: Snapshot) -> list[tuple[Mapping[str, Any], str]]:
         if (pv["spec"].get("csi") or {}).get("driver") != known.driver_name or claim is None:
             continue
         wanted, fields = Wanted.by_objects(pv, claim, is_ce), _fields(known.config, claim)
-        told = {key: value for key, value in wanted.attributes.items() if key not in _OWN}
+        told = {key: value for key, value in wanted.attributes.items() if key not in OWN_ATTRIBUTES}
         key = (str(sorted(told.items())), wanted.options, str(wanted.annotations), is_ce, str(fields))
         if key not in answers:
             answers[key] = refusal(wanted, fields, host)

@@ -7,7 +7,7 @@ for an empty list; ``part`` hands it out for those who go on without.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -133,6 +133,11 @@ class Snapshot:
     @cached_property
     def parsed(self) -> tuple[MountPod, ...]:
         return tuple(MountPod.from_object(p) for p in self.mount_pods)
+
+    @cached_property
+    def memo(self) -> dict[Hashable, Any]:
+        """What was worked out for one volume and holds for others that are alike: clusters have thousands of those."""
+        return {}
 
     @cached_property
     def _places(self) -> dict[tuple[str, str], list[int]]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 
 from jfsnb.checks.codes import Unreadable
-from jfsnb.checks.refused import why_refused
+from jfsnb.checks.refused import OWN_ATTRIBUTES, why_refused
 from jfsnb.checks.snapshot import Snapshot
 from jfsnb.driver import names
 from jfsnb.driver.config.merging import ImageDecision
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.driver.names import RECORDED
-from jfsnb.driver.settings.next_mount import NextMount
+from jfsnb.driver.settings.next_mount import NextMount, visible
 from jfsnb.driver.settings.prediction import Prediction, predict
+
+T = TypeVar("T")
 
 
 def next_mount(
@@ -37,8 +40,45 @@ def next_mount(
         known.merged(pv_name, node),
         decision,
         lambda pod: hashes.get(pod.name, {}).get(pv_name),
-        lambda pod: None if recorded else facts_of(known, pv_name, pod, decision),
-        why_refused(known, pv_name, node, is_ce),
+        lambda pod: {} if recorded else _visible(known, pv_name, pod, decision),
+        _refused(known, pv_name, node, is_ce, decision),
+    )
+
+
+def _refused(known: Snapshot, pv_name: str, node: str, is_ce: bool, decision: ImageDecision) -> str:
+    return _once(known, ("refused", _kind_of(known, pv_name, node, decision), is_ce), why_refused, pv_name, node, is_ce)
+
+
+def _visible(known: Snapshot, pv_name: str, pod: MountPod, decision: ImageDecision) -> Mapping[str, Any]:
+    """The settings of the next mount, as far as they show."""
+    mount, is_ce = facts_of(known, pv_name, pod, decision), pod.command.is_ce
+    if mount is None:
+        return {}
+    key = ("visible", _kind_of(known, pv_name, pod.node, decision), is_ce, pod.command.options.count("ro"))
+    return _once(known, key, lambda *_: visible(mount, is_ce))
+
+
+def _once(known: Snapshot, key: Hashable, make: Callable[..., T], *args: Any) -> T:
+    """What ``make`` makes of the snapshot; once for all volumes that are alike in what it looks at."""
+    if key not in known.memo:
+        known.memo[key] = make(known, *args)
+    found: T = known.memo[key]
+    return found
+
+
+def _kind_of(known: Snapshot, pv_name: str, node: str, decision: ImageDecision) -> Hashable:
+    """What two volumes on a node have in common when the driver makes the same of both but for their directories."""
+    spec = (known.pv_by_name.get(pv_name) or {}).get("spec") or {}
+    attributes = (spec.get("csi") or {}).get("volumeAttributes") or {}
+    notes = ((known.claim_of(pv_name) or {}).get("metadata") or {}).get("annotations") or {}
+    matched = tuple(entry.number for entry, match in known.merged(pv_name, node).considered if match.matched)
+    return (
+        node,
+        matched,
+        decision.image,
+        tuple(sorted(item for item in attributes.items() if item[0] not in OWN_ATTRIBUTES)),
+        tuple(spec.get("mountOptions") or ()),
+        tuple(sorted(item for item in notes.items() if item[0].startswith("juicefs"))),
     )
 
 

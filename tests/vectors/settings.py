@@ -78,7 +78,7 @@ def _published(given: Obj, config: DriverConfig, host: Host, target: str) -> dic
     volume_id, secret = csi.get("volumeHandle", ""), given.get("secret") or {}
     named = given["pv"] if given["pv"]["metadata"]["name"] == volume_id else None
     shared = _shared(given, host, volume_id, named)
-    pv, pvc = _claim(given, volume_id, named)
+    pv, pvc = claim_of(given)
     patch = merge(config, pvc, given.get("node")).fields
     notes = ((pvc or {}).get("metadata") or {}).get("annotations") or {}
     context = volume_context(csi.get("volumeAttributes") or {}, notes, host.unsafe_annotations)
@@ -122,9 +122,11 @@ def _shared(given: Obj, host: Host, volume_id: str, named: Obj | None) -> Any:
     )
 
 
-def _claim(given: Obj, volume_id: str, named: Obj | None) -> tuple[Obj | None, Obj | None]:
+def claim_of(given: Obj) -> tuple[Obj | None, Obj | None]:
     """(PV, PVC) as the driver finds them."""
-    pvc = given.get("pvc")
+    pvc, named = given.get("pvc"), given["pv"]
+    if named["metadata"]["name"] != named["spec"]["csi"].get("volumeHandle", ""):
+        named = None
     if named is not None:
         ref = named["spec"].get("claimRef")
         if not ref:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +43,7 @@ def inherited(host: Host, image: str) -> Json:
         "JFSConfigPath": host.config_root,
         "JFSMountPriorityName": host.priority_class,
         "ServiceAccountName": spec.get("serviceAccountName", ""),
-        "Resources": copy.deepcopy(DEFAULT_RESOURCES),
+        "Resources": DEFAULT_RESOURCES,
         "labels": {},
         "annotations": {},
         "Image": image,
@@ -66,7 +65,7 @@ def with_context(attr: Mapping[str, Any], context: Mapping[str, str]) -> Json:
     Raises:
         SettingsError: a quantity or a map that cannot be parsed.
     """
-    result = copy.deepcopy(dict(attr))
+    result = dict(attr)
     result["Image"] = context.get(names.MOUNT_IMAGE) or result["Image"]
     result["ServiceAccountName"] = context.get("juicefs/mount-service-account") or result["ServiceAccountName"]
     result["Resources"] = pod_resources(context)
@@ -103,7 +102,7 @@ def with_patch(settings: Mapping[str, Any], patch: Mapping[str, Any]) -> Json:
     Args:
         settings: with ``IsCe``, ``Options``, ``Attr``. patch: shaped as ``MountPodPatch`` (expanded or not).
     """
-    result = {**settings, "Attr": copy.deepcopy(dict(settings["Attr"]))}
+    result = {**settings, "Attr": dict(settings["Attr"])}
     attr = result["Attr"]
     attr["Image"] = patch.get("ceMountImage" if result.get("IsCe") else "eeMountImage") or attr.get("Image", "")
     attr |= {theirs: patch[ours] for ours, theirs in KEPT_WITHOUT_PATCH.items() if ours in patch}

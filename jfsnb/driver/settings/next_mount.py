@@ -89,6 +89,14 @@ def expected(told: Mapping[str, Any], mount: NextMount, image: str) -> dict[str,
     return laid_over({**told, "Options": asked}, context, host, mount.merged.fields, image)
 
 
+def visible(mount: NextMount, is_ce: bool) -> dict[str, Any]:
+    """The settings of the next mount without what the volume's Secret says; empty when the driver would refuse them."""
+    try:
+        return expected({"IsCe": is_ce}, mount, mount.decision.image)
+    except ConfigInvalid:
+        return {}
+
+
 def _is_read_only(context: Mapping[str, str], flags: Iterable[str], running: Iterable[str]) -> bool:
     """Whether the running client is read-only for another reason than the volume's own options."""
     own = [option.strip() for option in requested(context, flags, False)]

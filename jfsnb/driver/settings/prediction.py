@@ -8,7 +8,6 @@ from typing import Any
 
 from jfsnb.driver.config.merging import ImageDecision, MergedPatch
 from jfsnb.driver.mountpods.mount_pods import MountPod, mount_container
-from jfsnb.driver.settings.next_mount import NextMount
 from jfsnb.driver.settings.visible import Difference, differences, has_no_requests
 
 Obj = Mapping[str, Any]
@@ -52,7 +51,7 @@ def predict(
     merged: MergedPatch,
     decision: ImageDecision,
     hash_for: Callable[[MountPod], str | None] = lambda _: None,
-    mount: Callable[[MountPod], NextMount | None] = lambda _: None,
+    expects: Callable[[MountPod], Obj] = lambda _: {},
     refused: str = "",
 ) -> Prediction:
     """Whether the next mount of a volume on a node uses one of its Mount Pods there (§3.2).
@@ -61,7 +60,8 @@ def predict(
         candidates: Pod objects of the volume's Mount Pods on that node.
         merged: config.yaml's entries for the PVC and node. decision: the image for it.
         hash_for: the hash that the next mount would ask for (settings.next_mount); None: not known.
-        mount: what else the next mount starts from; None: only what config.yaml sets is compared.
+        expects: settings of the next mount as far as they show (settings.next_mount.expected); empty: only what
+            config.yaml sets is compared.
         refused: why the mount would fail (settings.refusals).
     """
     if refused:
@@ -70,7 +70,7 @@ def predict(
     for pod in candidates:
         facts = MountPod.from_object(pod)
         if not facts.deleting and not facts.completed:
-            live.append(_judged(pod, facts, merged, decision, hash_for(facts), mount(facts)))
+            live.append(_judged(pod, facts, merged, decision, hash_for(facts), expects(facts)))
     if not live:
         return Prediction(None, (), "it would make a new Mount Pod: there is none for this volume on this node", True)
     by_hash = all(candidate.hash_is_known for candidate in live)
@@ -92,9 +92,9 @@ def _judged(
     merged: MergedPatch,
     decision: ImageDecision,
     wanted: str | None,
-    mount: NextMount | None,
+    settings: Obj,
 ) -> _Candidate:
-    found = differences(pod, merged, decision, facts, mount)
+    found = differences(pod, merged, decision, facts, settings)
     fits = not found if wanted is None else wanted == facts.settings_hash
     resources = (mount_container(pod) or {}).get("resources") or {}
     return _Candidate(facts, found, fits, wanted is not None, has_no_requests(resources))

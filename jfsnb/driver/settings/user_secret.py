@@ -32,6 +32,8 @@ def string_map(text: str) -> dict[str, str]:
     Raises:
         SettingsError: something else.
     """
+    if not text:
+        return {}
     try:
         found = to_json(goyaml.parse(text).value, "map[string]string")
     except (ConfigInvalid, ValueError):

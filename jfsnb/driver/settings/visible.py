@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from jfsnb.driver import names
@@ -17,14 +18,20 @@ from jfsnb.driver.images import same_image
 from jfsnb.driver.mountpods.building import DEFAULT_GRACE_SECONDS
 from jfsnb.driver.mountpods.mount_pods import MountPod, mount_container
 from jfsnb.driver.settings.mount_options import option_key
-from jfsnb.driver.settings.next_mount import NextMount, expected
 from jfsnb.driver.settings.quantity import value_of
-from jfsnb.errors import ConfigInvalid
 
 Obj = Mapping[str, Any]
+CLEAN_CACHE_SWITCH = "juicefs/clean-cache"
 INHERITED = "the PV, its PVC, or the CSI node Pod"
 #: Options that the driver adds itself, or works out from others.
 _OWN_OPTIONS = ("metrics", "subdir", "foreground", "no-update", "rsa-key", "cache-dir", "buffer-size")
+#: Labels and annotations of the driver's own, which nobody else sets.
+_INTERNAL = (
+    *(names.HASH, names.UPGRADE_UUID, names.APP_NAME, names.VOLUME_ID),
+    *(names.FS_UUID, names.UNIQUE_ID, names.SHARE_MODE, names.UPGRADE_PROCESS),
+)
+#: What is quoted in a command line, or splits it.
+_QUOTED = set("$`&;>|()'\"\\ \t,")
 #: Fields by their names in config.yaml and in the settings; what nothing sets is left to the API server.
 _INHERITED_FIELDS = {"hostNetwork": "HostNetwork", "hostPID": "HostPID", "dnsPolicy": "DNSPolicy"}
 _INHERITED_FIELDS |= {"resources": "Resources", "serviceAccountName": "ServiceAccountName"}
@@ -41,15 +48,14 @@ class Difference:
 
 
 def differences(
-    pod: Obj, merged: MergedPatch, decision: ImageDecision, facts: MountPod, mount: NextMount | None = None
+    pod: Obj, merged: MergedPatch, decision: ImageDecision, facts: MountPod, settings: Obj = MappingProxyType({})
 ) -> tuple[Difference, ...]:
     """What differs.
 
     Args:
         merged: config.yaml's entries for the PVC and node. decision: the image for it. facts: the Mount Pod's own.
-        mount: what else the next mount starts from; None: only what config.yaml sets is compared.
+        settings: of the next mount (settings.next_mount.expected); empty: only what config.yaml sets is compared.
     """
-    settings = _expected(facts, decision, mount)
     container = mount_container(pod) or {}
     found = []
     image = container.get("image", "")
@@ -61,21 +67,11 @@ def differences(
             found.append(Difference(name, str(value), str(wanted[name]), merged.provenance(name) or INHERITED))
     for name in ("labels", "annotations"):
         asked = {**((settings.get("Attr") or {}).get(name) or {}), **merged.fields.get(name, {})}
-        if settings:
-            asked.pop(names.DELETE_DELAY, None)  # a setting of its own: _delay
+        own = (*_INTERNAL, names.DELETE_DELAY) if settings else _INTERNAL  # _delay compares the delay
+        asked = {key: value for key, value in asked.items() if key not in own}
         missing = _missing(asked, (pod.get("metadata") or {}).get(name) or {})
         found += [Difference(f"{name} {k}", h, w, merged.provenance(name) or INHERITED) for k, h, w in missing]
     return (*found, *_delay(facts, merged, settings), *_env(container, merged), *_options(facts, merged, settings))
-
-
-def _expected(facts: MountPod, decision: ImageDecision, mount: NextMount | None) -> Obj:
-    """The settings of the next mount without what its Secret says; nothing when they are not known."""
-    if mount is None:
-        return {}
-    try:
-        return expected({"IsCe": facts.command.is_ce}, mount, decision.image)
-    except ConfigInvalid:
-        return {}
 
 
 def _wanted_fields(merged: MergedPatch, settings: Obj) -> dict[str, Any]:
@@ -127,7 +123,9 @@ def _missing(wanted: Mapping[str, str], actual: Mapping[str, str]) -> list[tuple
     for key, value in wanted.items():
         if key == names.DELETE_DELAY and parse_duration(value) is None:
             continue
-        theirs = names.CLEAN_CACHE if key == "juicefs/clean-cache" else key
+        theirs = names.CLEAN_CACHE if key == CLEAN_CACHE_SWITCH else key
+        if key == CLEAN_CACHE_SWITCH and value != "true":
+            continue
         if "${" not in value and actual.get(theirs) != value:
             found.append((key, actual.get(theirs, ""), value))
     return found
@@ -144,13 +142,13 @@ def _delay(facts: MountPod, merged: MergedPatch, settings: Obj) -> list[Differen
 
 
 def _env(container: Obj, merged: MergedPatch) -> list[Difference]:
-    actual = {e.get("name"): e for e in container.get("env") or ()}
+    actual = [(e.get("name"), e.get("value") or "") for e in container.get("env") or ()]
     found = []
     for item in merged.fields.get("env", ()):
-        have = actual.get(item.get("name"), {})
-        same_value = have.get("value", "") == item.get("value", "") or "${" in item.get("value", "")
-        if not have or not same_value:
-            found.append(Difference(f"env {item.get('name')}", "another value", "set", merged.provenance("env")))
+        name, value = item.get("name"), item.get("value") or ""
+        is_there = any(name == n and (value == v or "${" in value) for n, v in actual)  # a name may come twice
+        if not is_there:
+            found.append(Difference(f"env {name}", "another value", "set", merged.provenance("env")))
     return found
 
 
@@ -158,9 +156,8 @@ def _options(facts: MountPod, merged: MergedPatch, settings: Obj) -> list[Differ
     """Mount options that are asked for and that the command line lacks, or that it has and nobody asks for."""
     actual = [o.strip() for o in facts.command.options]
     wanted = [(o or "").strip() for o in settings.get("Options") or merged.fields.get("mountOptions", ())]
-    if any("$" in option for option in (*actual, *wanted)):
-        wanted = [o for o in wanted if "$" not in o]
-        actual = [o for o in actual if "$" not in o]
+    if not actual or any(set(option) & _QUOTED for option in (*actual, *wanted, settings.get("SubPath") or "")):
+        return []  # a quoted command line is not taken apart again
     missing = [o for o in wanted if o and o not in actual and option_key(o) not in _OWN_OPTIONS]
     extra = [o for o in actual if settings and o not in wanted and option_key(o) not in _OWN_OPTIONS]
     have, want = ({option_key(o): o for o in options} for options in (actual, wanted))
