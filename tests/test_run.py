@@ -219,6 +219,21 @@ def test_the_investigation_runs_without_a_front_end(sandbox, tmp_path):
     assert "application/vnd.jupyter.widget-view" not in executed
 
 
+def test_the_investigation_of_a_file_needs_no_cluster(tmp_path):
+    from jfsnb.commands.run import NOTEBOOKS
+    from jfsnb.report.kernels import Kernels
+    from jfsnb.report.runner import run_notebook
+
+    moment = Path(__file__).parent / "recorded" / "real" / "2-config-patched-before-upgrade"
+    nowhere = {"JFSNB_HEADLESS": "1", "KUBECONFIG": str(tmp_path / "none"), "PATH": "/nowhere"}
+    kernels = Kernels(nowhere, NOTEBOOKS, warm_up="")
+    parameters = {"cluster": f"file:{moment}", "namespace": "demo"}
+    outcome = run_notebook(NOTEBOOKS / "06-investigate.ipynb", tmp_path / "06.ipynb", parameters, kernels.take())
+    assert outcome.verdict == "PASS", outcome
+    executed = (tmp_path / "06.ipynb").read_text().replace("<wbr>", "")
+    assert "web-8649995bdb-97j5q" in executed and "ce-v1.4.1" in executed
+
+
 def test_a_run_that_is_killed_takes_its_sandbox_and_kernels_with_it(sandbox, tmp_path):
     from jfsnb.sandbox import lifecycle
 

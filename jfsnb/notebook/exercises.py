@@ -10,6 +10,7 @@ from typing import Any
 
 from jfsnb.driver import names
 from jfsnb.driver.config import merging as driver_config
+from jfsnb.driver.images import ClientVersion, tag_contradicts, version_claim
 from jfsnb.driver.mountpods.mount_pods import MountPod
 from jfsnb.errors import JfsnbError, NotInCluster
 from jfsnb.notebook.exercise import Exercise, ask
@@ -212,6 +213,33 @@ def strongest_evidence(run: Run, answer: Answer = "") -> object:
         "Spec and image id describe the container as it was made.",
         "Only the running program can tell what runs. Spec and image id still say what they said before.",
     )
+
+
+def exchanged(at: AtHand, answer: Answer = "") -> object:
+    """06: which Mount Pod runs another client than its image names?"""
+    return _ask(
+        lambda: next((str(row["name"]) for row in _exchanged(at)), ""),
+        answer,
+        "One Mount Pod of this case runs another client than its image names. Which? Write its whole name.",
+        "Compare the columns image and client; doctor has a finding about it, too.",
+        "Somebody used the driver's binary upgrade: it exchanges the client inside the running container.",
+    )
+
+
+def after_a_restart(at: AtHand, answer: Answer = "") -> object:
+    """06: which client runs there after a restart?"""
+    return _ask(
+        lambda: next((".".join(map(str, version_claim(row["image"]) or ())) for row in _exchanged(at)), ""),
+        answer,
+        "The node is rebooted, and that container starts anew. Which version of the client runs in it then?",
+        "A container starts from its image.",
+        "The image holds the old client: a binary upgrade lasts as long as the container does.",
+    )
+
+
+def _exchanged(at: AtHand) -> list[dict[str, Any]]:
+    rows = [(row, ClientVersion.parse(str(row["client"]))) for row in mounts(at).found.rows]
+    return [row for row, version in rows if version is not None and tag_contradicts(str(row["image"]), version)]
 
 
 def stale(at: AtHand, answer: Answer = "") -> object:

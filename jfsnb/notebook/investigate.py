@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jfsnb.notebook import session
 from jfsnb.notebook.show import Shown
-from jfsnb.settings import Settings
+from jfsnb.settings import FILE, Settings
 from jfsnb.views import html
 from jfsnb.views.diagrams import versions
 from jfsnb.views.frames import frame
+
+#: Ships with the lessons; made of tests/recorded/real/4-after-binary-upgrade (python -m jfsnb.notebook.case).
+CASE = Path(__file__).parents[1] / "cases" / "after-an-upgrade.zip"
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,14 @@ def connect(namespace: Mapping[str, Any]) -> AtHand:
 
         return AtHand(read(settings.file), settings)
     return AtHand(session.connect(settings), settings)
+
+
+def case() -> AtHand:
+    """A real cluster in trouble, as it was read on one day in November; it needs neither cluster nor sandbox."""
+    from jfsnb.bundle.read import read
+
+    session.prepare_shell()
+    return AtHand(read(CASE), Settings(cluster=f"{FILE}{CASE}", namespace="demo"))
 
 
 def doctor(at: AtHand) -> Answer:

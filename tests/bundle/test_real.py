@@ -9,6 +9,9 @@ import pytest
 
 from jfsnb.bundle.compare import compare
 from jfsnb.bundle.read import read
+from jfsnb.bundle.write import as_zip
+from jfsnb.notebook.case import case_of
+from jfsnb.notebook.investigate import CASE
 from jfsnb.queries import investigate
 from jfsnb.run import patch
 from jfsnb.settings import Settings
@@ -136,3 +139,9 @@ def test_what_changed_between_two_moments():
     assert {row["line"] for row in patched} >= {f"-  - ceMountImage: {OLD}", f"+  - ceMountImage: {NEW}"}
     same = compare(at("4-after-binary-upgrade"), at("4-after-binary-upgrade"))
     assert same.rows == () and same.tables["configuration"] == ()
+
+
+def test_the_case_that_ships_with_the_lessons_is_one_of_these_moments():
+    """Else: python -m jfsnb.notebook.case tests/recorded/real/4-after-binary-upgrade"""
+    made, _ = as_zip(case_of(REAL / "4-after-binary-upgrade"), {})
+    assert CASE.read_bytes() == made
