@@ -7,7 +7,7 @@ from typing import Any
 
 from jfsnb.views.svg import Drawing
 
-LANES = ("API server", "kubelet", "CSI node", "Mount Pod", "app Pod")
+LANES = ("API server", "kubelet", "CSI node", "metadata engine", "Mount Pod", "app Pod")
 ROW = 38
 
 

@@ -1,7 +1,7 @@
 """CSI calls read back from the log of a CSI Pod.
 
-The sandbox's driver writes one JSON line a call. The real driver logs less: errors with their status but without the
-method, and a line for each volume that it mounted; what can be told from those is told.
+The sandbox's driver writes one JSON line a call. The real driver logs less: several lines a call, whose logger names
+the method (jfsnb.driver.trace.klog); what can be told from those is told.
 """
 
 from __future__ import annotations
@@ -13,14 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jfsnb.driver.golang.duration import parse_duration
+from jfsnb.driver.trace.klog import FAILED, Call, calls_of, entries_of
 
 #: Key of the method in a JSON line; a line without it is no trace line.
 TRACE_KEY = "csi"
-_KLOG = re.compile(
-    r"^[IWEF][0-9]{4} (?P<time>[0-9:.]{8,15})\s+[0-9]+ [^\]]*\] "
-    r'"(?P<message>(?:[^"\\]|\\.)*)"(?P<rest>.*)$'
-)
-_PAIR = re.compile(r' ([A-Za-z][\w. -]*?)=("(?:[^"\\]|\\.)*"|[^ ]+)')
 _STATUS = re.compile(r"^rpc error: code = (?P<code>\w+) desc = (?P<message>.*)$", re.DOTALL)
 
 
@@ -71,7 +67,7 @@ def parse_trace(lines: Iterable[str]) -> tuple[CsiCall, ...]:
     """
     kept = [_without_timestamp(line) for line in lines]
     traced = tuple(call for call in map(_from_json, kept) if call)
-    return traced or tuple(call for call in map(_from_klog, kept) if call)
+    return traced or tuple(map(_from_klog, calls_of(entries_of(kept))))
 
 
 def _without_timestamp(line: str) -> str:
@@ -102,34 +98,26 @@ def _from_json(line: str) -> CsiCall | None:
     )
 
 
-def _from_klog(line: str) -> CsiCall | None:
-    match = _KLOG.match(line)
-    if match is None:
-        return None
-    values = {key.strip(): _unquoted(value) for key, value in _PAIR.findall(match["rest"])}
-    if match["message"] == "GRPC error":
-        status = _STATUS.match(values.get("err", ""))
-        code, text = (status["code"], status["message"]) if status else ("Unknown", values.get("err", ""))
-        method = "/csi.v1.Node/NodePublishVolume" if text.startswith("Could not mount juicefs") else ""
-        return CsiCall(match["time"], method, error_code=code, error=text, complete=False)
-    if match["message"] == "juicefs volume mounted":
-        request = {"volume_id": values.get("volumeId", ""), "target_path": values.get("target", "")}
-        seconds = _go_seconds(values.get("elapsed", ""))
-        return CsiCall(
-            match["time"], "/csi.v1.Node/NodePublishVolume", request=request, seconds=seconds, complete=False
-        )
-    return None
-
-
-def _unquoted(value: str) -> str:
-    if not value.startswith('"'):
-        return value
-    try:
-        return str(json.loads(value))
-    except ValueError:
-        return value.strip('"')
-
-
-def _go_seconds(text: str) -> float | None:
-    found = parse_duration(text)
-    return found.total_seconds() if found is not None else None
+def _from_klog(call: Call) -> CsiCall:
+    """What the real driver's lines tell of a call: no response, and of the request what it wrote down."""
+    last = call.entries[-1]
+    request: dict[str, Any] = {"volume_id": next(iter(call.told("volumeId")), "")}
+    request["target_path"] = next(iter(call.told("target")), "")
+    if context := next((e.context for e in call.entries if e.context), None):
+        request["volume_context"] = context
+    method, code, text = call.method, "", ""
+    if last.message == FAILED:
+        status = _STATUS.match(last.values.get("err", ""))
+        code, text = (status["code"], status["message"]) if status else ("Unknown", last.values.get("err", ""))
+        method = method or ("NodePublishVolume" if text.startswith("Could not mount juicefs") else "")
+    took = parse_duration(last.values.get("elapsed", ""))
+    return CsiCall(
+        time=call.entries[0].at.rpartition(" ")[2],
+        method=f"/csi.v1.Node/{method}" if method else "",
+        caller="kubelet" if call.began else "",
+        request={key: value for key, value in request.items() if value},
+        error_code=code,
+        error=text,
+        seconds=took.total_seconds() if took is not None else None,
+        complete=False,
+    )
