@@ -26,7 +26,15 @@ from jfsnb.checks.snapshot import LogLine, Snapshot
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import is_mount_pod, parse_time
 from jfsnb.queries.investigate import faults_of_file
-from jfsnb.queries.slim import is_juicefs, juicefs_claims, of_driver, runs_controller, slim, uses_juicefs
+from jfsnb.queries.slim import (
+    foreign,
+    is_juicefs,
+    juicefs_claims,
+    of_driver,
+    runs_controller,
+    slim,
+    uses_juicefs,
+)
 
 Obj = dict[str, Any]
 FILES, FILE_BYTES = 5000, 256 << 20
@@ -161,7 +169,9 @@ def _snapshot(path: Path, texts: Mapping[str, str], objects: dict[str, list[Obj]
         controllers=workloads if {"StatefulSet", "Deployment"} & complete else NOT_THERE,
         jobs=[j for j in objects["Job"] if _in(space, j) and of_driver(j)] if "Job" in complete else NOT_THERE,
         job_pods=[p for p in pods if _in(space, p) and names.JOB_NAME in (p["metadata"].get("labels") or {})],
+        run_pods=[{"kind": "Pod", **p} for p in pods if RUN_LABEL in (p["metadata"].get("labels") or {})],
         pvs=pvs if "PersistentVolume" in complete else NOT_THERE,
+        foreign_pvs=foreign(objects["PersistentVolume"]) if "PersistentVolume" in complete else NOT_THERE,
         events=_telling(objects["Event"], space) if "Event" in complete else NOT_THERE,
         daemon_set=_one(objects, complete, "DaemonSet", names.CSI_NODE_DAEMON_SET, space),
         csi_driver=_one(objects, complete, "CSIDriver", names.DRIVER),

@@ -68,6 +68,7 @@ class Snapshot:
         file: that it was read from; empty for a live cluster.
         mount_pods: Pod objects of the driver's namespace with the Mount Pods' label.
         app_pods: Pods that use JuiceFS, slim: some questions need no more than their metadata.
+        foreign_pvs: those that are not the driver's, with their driver and no more.
         pvs: the driver's. pvcs: all, as they are few. storage_classes, nodes, csi_nodes, events: API objects.
         csi_pods: Pods of the CSI node DaemonSet, which is daemon_set (None: there is none).
         controller_pods: Pods of the CSI controller. controllers: its StatefulSet or Deployment.
@@ -92,6 +93,7 @@ class Snapshot:
     mount_pods: Part[Sequence[Obj]] = Part()
     app_pods: Part[Sequence[Obj]] = Part()
     pvs: Part[Sequence[Obj]] = Part()
+    foreign_pvs: Part[Sequence[Obj]] = Part()
     pvcs: Part[Sequence[Obj]] = Part()
     storage_classes: Part[Sequence[Obj]] = Part()
     nodes: Part[Sequence[Obj]] = Part()
@@ -186,6 +188,14 @@ class Snapshot:
     @cached_property
     def pv_by_name(self) -> dict[str, Obj]:
         return {p["metadata"]["name"]: p for p in self.pvs}
+
+    @cached_property
+    def foreign_drivers(self) -> dict[str, str]:
+        """PV → driver, of volumes that are not the driver's; empty where they could not be read."""
+        found = self.part("foreign_pvs")
+        return (
+            {} if isinstance(found, Unreadable) else {v["metadata"]["name"]: v["spec"]["csi"]["driver"] for v in found}
+        )
 
     @cached_property
     def pvc_by_key(self) -> dict[tuple[str, str], Obj]:

@@ -22,6 +22,7 @@ from jfsnb.driver.mountpods.mount_pods import MountPod, claims_of
 from jfsnb.queries import ask_pods, driver_facts
 from jfsnb.queries.driver_facts import Driver
 from jfsnb.queries.slim import (
+    foreign,
     is_juicefs,
     juicefs_claims,
     of_driver,
@@ -131,10 +132,11 @@ def _lists(
         app_pods: how to read them, given the other lists; None: not at all.
     """
     driver = driver or driver_facts.find_driver(cluster, driver_namespace)
+    others: list[Obj] = []
     reads: dict[str, Callable[[], Any]] = {
         "nodes": lambda: cluster.list("nodes"),
         "mount_pods": lambda: _mount_pods(cluster, driver.namespace),
-        "pvs": lambda: [v for page in cluster.pages("persistentvolumes") for v in page if is_juicefs(v)],
+        "pvs": lambda: _volumes(cluster, others),
         "pvcs": lambda: cluster.list("persistentvolumeclaims"),
         "storage_classes": lambda: cluster.list("storageclasses"),
         "csi_nodes": lambda: cluster.list("csinodes"),
@@ -151,7 +153,7 @@ def _lists(
             *cluster.list("events", driver.namespace, fields="reason=Upgrade"),
         ],
     }
-    unread = dict.fromkeys((*reads, "app_pods", "csi_files", "csi_logs", "csi_file_times"), _NOT_NEEDED)
+    unread = dict.fromkeys((*reads, "foreign_pvs", "app_pods", "csi_files", "csi_logs", "csi_file_times"), _NOT_NEEDED)
     base = Snapshot(
         now=datetime.now(UTC),
         source=cluster.context,
@@ -167,6 +169,8 @@ def _lists(
         if ask_nodes and not isinstance(base.part("nodes"), Unreadable):
             base = base.but(**ask_pods.csi_nodes(cluster, base))
         found: dict[str, Any] = {name: future.result() for name, future in running.items()}
+        if "pvs" in found:
+            found["foreign_pvs"] = found["pvs"] if isinstance(found["pvs"], Unreadable) else others
         if early is not None:
             found["app_pods"] = early.result()
         elif app_pods is not None:
@@ -178,6 +182,15 @@ def _mount_pods(cluster: Cluster, namespace: str) -> list[Obj]:
     shared: dict[bytes, Any] = {}
     pages = cluster.pages("pods", namespace, labels=names.MOUNT_POD_SELECTOR)
     return [slim_mount_pod(p, shared) for page in pages for p in page]
+
+
+def _volumes(cluster: Cluster, others: list[Obj]) -> list[Obj]:
+    """The driver's volumes; of others only whose they are is noted."""
+    found = []
+    for page in cluster.pages("persistentvolumes"):
+        found += [v for v in page if is_juicefs(v)]
+        others += foreign(page)
+    return found
 
 
 def _daemon_set(cluster: Cluster, driver: Driver) -> Obj | Unreadable | None:

@@ -20,6 +20,18 @@ def is_juicefs(pv: Mapping[str, Any]) -> bool:
     return ((pv.get("spec") or {}).get("csi") or {}).get("driver") == names.DRIVER
 
 
+def foreign(pvs: Iterable[Mapping[str, Any]]) -> list[Obj]:
+    """Volumes that are not the driver's: their names, and whose they are."""
+    others = (v for v in pvs if not is_juicefs(v))
+    return [{"metadata": {"name": v["metadata"]["name"]}, "spec": {"csi": {"driver": _driver_of(v)}}} for v in others]
+
+
+def _driver_of(pv: Mapping[str, Any]) -> str:
+    spec = pv.get("spec") or {}
+    kinds = ("nfs", "hostPath", "local", "iscsi", "cephfs", "rbd", "fc")
+    return str((spec.get("csi") or {}).get("driver") or next((k for k in kinds if k in spec), "another kind"))
+
+
 def juicefs_claims(pvs: Iterable[Obj], pvcs: Iterable[Obj], classes: Iterable[Obj]) -> set[tuple[str, str]]:
     """(namespace, name) of claims that are bound to a volume of the driver, or that ask for one."""
     volumes = list(pvs)

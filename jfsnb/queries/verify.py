@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from jfsnb.checks import client as client_checks
@@ -26,6 +27,10 @@ KINDS = {
     "pvc": "persistentvolumeclaims",
     "persistentvolumeclaim": "persistentvolumeclaims",
 }
+COLUMNS = (
+    *("pod", "volume", "claim", "mount_pod", "node", "image", "image_id", "client", "client_by"),
+    *("desired_image", "next_mount", "verdict", "reason"),
+)
 NOBODY_RUNS_IT = Unreadable("it is only recorded, nobody runs it")
 
 
@@ -47,7 +52,9 @@ def verify(known: Snapshot, namespace: str, target: str, image: str = "") -> Fin
     checks: list[CheckResult] = []
     if claim:
         pvc = known.pvc_by_key.get((namespace, claim))
-        pv = known.pv_by_name.get(((pvc or {}).get("spec") or {}).get("volumeName", ""))
+        name = ((pvc or {}).get("spec") or {}).get("volumeName", "")
+        driver = known.foreign_drivers.get(name, "")
+        pv = {"spec": {"csi": {"driver": driver}}} if driver else known.pv_by_name.get(name)
         checks.append(claim_bound(pvc, pv, f"{namespace}/{claim}"))
     for app in pods:
         found, judged = _verify_pod(known, app, image, claim)
@@ -91,15 +98,31 @@ def _lives(pod: Obj) -> bool:
 
 def _verify_pod(known: Snapshot, app: Obj, image: str, only: str) -> tuple[list[Row], list[CheckResult]]:
     pairing = _pairing(known, app)
-    volumes = [v for v in pairing.volumes if only in ("", v.claim)]
+    foreign = _foreign(known, app)
+    volumes = [v for v in pairing.volumes if only in ("", v.claim) and v.claim not in foreign]
+    rows = [_not_concerned(pairing, claim, driver) for claim, driver in foreign.items() if only in ("", claim)]
+    checks: list[CheckResult] = []
     if not volumes:
-        return [], [served_by_one(pairing, only)]
-    rows, checks = [], []
+        return rows, [served_by_one(replace(pairing, volumes=()), only)]
     for volume in volumes:
         row, judged = _verify_volume(known, pairing, volume, image)
         rows.append(row)
         checks += judged
     return rows, checks
+
+
+def _foreign(known: Snapshot, app: Obj) -> dict[str, str]:
+    """Claim → driver, of the Pod's volumes that are not JuiceFS's, as far as that could be read."""
+    drivers = known.foreign_drivers
+    claims = [(claim, known.pvc_by_key.get((app["metadata"]["namespace"], claim)) or {}) for _, claim in claims_of(app)]
+    named = ((claim, (pvc.get("spec") or {}).get("volumeName", "")) for claim, pvc in claims)
+    return {claim: drivers[volume] for claim, volume in named if volume in drivers}
+
+
+def _not_concerned(pairing: Pairing, claim: str, driver: str) -> Row:
+    reason = f"a volume of {driver}: not concerned"
+    empty = dict.fromkeys(COLUMNS, "")
+    return {**empty, "pod": pairing.pod, "claim": claim, "node": pairing.node, "verdict": "N/A", "reason": reason}
 
 
 def _verify_volume(

@@ -62,6 +62,7 @@ def healthy(**changes):
         "jobs": [],
         "job_pods": [],
         "run_pods": [],
+        "foreign_pvs": [],
         "secrets": {},
         "csi_file_times": {},
         "next_hashes": {},

@@ -35,6 +35,7 @@ def recorded(stage):
         app_pods=labelled(names.UNIQUE_ID),
         pvs=[v for v in volumes if (v["spec"].get("csi") or {}).get("driver") == names.DRIVER],
         pvcs=data["pvcs"],
+        foreign_pvs=[],
         storage_classes=kinds(data["storage"], "StorageClass"),
         nodes=data["nodes"],
         csi_nodes=kinds(data["storage"], "CSINode"),
