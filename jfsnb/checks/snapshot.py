@@ -65,6 +65,7 @@ class Snapshot:
         now: when it was taken, UTC.
         source: the kubeconfig's context. tier: of a sandbox; empty for a real cluster. version: of Kubernetes.
         account: who read it. clock_offset: seconds that the cluster's clock was ahead of the reader's.
+        node_clocks: node → the same of its own clock, where it was asked.
         file: that it was read from; empty for a live cluster.
         mount_pods: Pod objects of the driver's namespace with the Mount Pods' label.
         app_pods: Pods that use JuiceFS, slim: some questions need no more than their metadata.
@@ -89,6 +90,7 @@ class Snapshot:
     version: str = ""
     account: str = ""
     clock_offset: float | None = None
+    node_clocks: Mapping[str, float] = field(default_factory=dict)
     file: str = ""
     mount_pods: Part[Sequence[Obj]] = Part()
     app_pods: Part[Sequence[Obj]] = Part()

@@ -5,6 +5,7 @@ A Pod is asked only where a kubelet answers for it, and of many Mount Pods only 
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,11 @@ THREADS = 8
 ANOTHER = "another"
 CSI_LOG_LINES, MOUNT_LOG_LINES = 400, 100
 #: The kubelet swaps this link when it brings a change, so that its own time is the change's.
-_ASK_FILE = 'stat -c %Y "$(dirname "$0")/..data" 2>/dev/null || echo 0; cat "$0"'
+_ASK_FILE = 'echo "$(stat -c %Y "$(dirname "$0")/..data" 2>/dev/null || echo 0) $(date +%s)"; cat "$0"'
+
+
+#: Seconds that an answer may take to tell the time by it.
+_QUICK = 3.0
 
 
 def attempt(read: Callable[[], T]) -> T | Unreadable:
@@ -49,19 +54,29 @@ def csi_nodes(cluster: Cluster, found: Snapshot) -> dict[str, Any]:
         files = pool.submit(_each, asked, lambda namespace, name: _file(cluster, namespace, name))
         logs = pool.submit(_each, asked, lambda namespace, name: _csi_log(cluster, namespace, name))
     both = Each(files.result())
+    nodes = {p["metadata"]["name"]: p["spec"].get("nodeName", "") for p in asked}
     return {
+        "node_clocks": {nodes[pod]: told[2] for pod, told in both.items() if told[2] is not None},
         "csi_logs": logs.result(),
         "csi_files": both.map(lambda pair: pair[1]),
         "csi_file_times": both.map(lambda pair: pair[0]),
     }
 
 
-def _file(cluster: Cluster, namespace: str, name: str) -> tuple[datetime | None, str]:
+def _file(cluster: Cluster, namespace: str, name: str) -> tuple[datetime | None, str, float | None]:
+    """When the kubelet wrote config.yaml, its text, and how many seconds the node's clock is ahead of this machine's.
+
+    None where the answer took so long that nobody can tell.
+    """
+    before = time.time()
     answer = cluster.execute(namespace, name, ["sh", "-c", _ASK_FILE, names.CONFIG_PATH], names.PLUGIN_CONTAINER)
-    when, _, text = answer.stdout.partition("\n")
-    if not answer.ok or not when.isdigit():
+    took, here = time.time() - before, (before + time.time()) / 2
+    first, _, text = answer.stdout.partition("\n")
+    when, _, there = first.partition(" ")
+    if not answer.ok or not when.isdigit() or not there.isdigit():
         raise JfsnbError(f"cat {names.CONFIG_PATH} in {name}: {answer.stderr.strip() or f'exit code {answer.code}'}")
-    return datetime.fromtimestamp(int(when), UTC) if int(when) else None, text
+    ahead = round(int(there) + 0.5 - here, 1) if took < _QUICK else None
+    return datetime.fromtimestamp(int(when), UTC) if int(when) else None, text, ahead
 
 
 def _csi_log(cluster: Cluster, namespace: str, name: str) -> tuple[LogLine, ...]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.diagnosis.clocks import CLOCKS_DIFFER
 from jfsnb.checks.leftover import RUN_LABEL
 from jfsnb.checks.parts import NotRead
 from jfsnb.checks.snapshot import Snapshot
@@ -96,7 +97,10 @@ def for_reach(cluster: Cluster, driver: Driver) -> Snapshot:
 def for_doctor(cluster: Cluster, driver_namespace: str = "", everyone: bool = False) -> Snapshot:
     """Everything that the diagnosis rules look at. Raises as ``for_mounts``."""
     found = _lists(cluster, driver_namespace, _OF_DOCTOR, _users)
-    found = found.but(mount_logs=ask_pods.mount_logs(cluster, found))
+    offset = cluster.clock_offset()
+    found = found.but(mount_logs=ask_pods.mount_logs(cluster, found), clock_offset=offset)
+    if offset is not None and abs(offset) > CLOCKS_DIFFER:  # what is judged by its age was dated by the cluster
+        found = found.but(now=found.now + timedelta(seconds=offset))
     return ask_pods.with_clients(cluster, found, found.parsed, everyone)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jfsnb.checks.diagnosis import (
     app_pods,
     claims,
+    clocks,
     configuration,
     csi_pods,
     end,
@@ -18,7 +19,7 @@ from jfsnb.checks.diagnosis.snapshot import Snapshot, diagnose
 from jfsnb.checks.model import CheckResult
 
 #: Imported for their rules, which register themselves.
-PARTS = (app_pods, claims, configuration, csi_pods, end, handover, image, mount_pods, references, runs)
+PARTS = (app_pods, claims, clocks, configuration, csi_pods, end, handover, image, mount_pods, references, runs)
 
 
 def examine(snapshot: Snapshot) -> tuple[CheckResult, ...]:
