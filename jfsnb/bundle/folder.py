@@ -169,7 +169,6 @@ def _snapshot(path: Path, texts: Mapping[str, str], objects: dict[str, list[Obj]
         controllers=workloads if {"StatefulSet", "Deployment"} & complete else NOT_THERE,
         jobs=[j for j in objects["Job"] if _in(space, j) and of_driver(j)] if "Job" in complete else NOT_THERE,
         job_pods=[p for p in pods if _in(space, p) and names.JOB_NAME in (p["metadata"].get("labels") or {})],
-        run_pods=[{"kind": "Pod", **p} for p in pods if RUN_LABEL in (p["metadata"].get("labels") or {})],
         pvs=pvs if "PersistentVolume" in complete else NOT_THERE,
         foreign_pvs=foreign(objects["PersistentVolume"]) if "PersistentVolume" in complete else NOT_THERE,
         events=_telling(objects["Event"], space) if "Event" in complete else NOT_THERE,
