@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 
 from jfsnb.cluster.resources import path_of, title_of
-from jfsnb.cluster.transport import Transport, error_of
+from jfsnb.cluster.transport import CONNECT_SECONDS, Transport, error_of
 from jfsnb.errors import ConnectionFailed, JfsnbError, WaitTimeout
 from jfsnb.redact import redact_text
 
@@ -48,7 +49,9 @@ def execute(
     url = transport.server + path_of("pods", namespace, pod, "exec") + "?" + urlencode(query)
     url = "ws" + url.removeprefix("http")
     try:
-        client = open_socket(transport.configuration, url, transport.headers(), True)
+        headers = transport.headers()
+        client = _within(CONNECT_SECONDS, lambda: open_socket(transport.configuration, url, headers, True), what)
+        client.sock.settimeout(seconds)
     except WebSocketBadStatusException as error:
         body = error.resp_body if isinstance(error.resp_body, bytes) else str(error.resp_body or "").encode()
         raise error_of(error.status_code, body, "POST", what) from None
@@ -70,6 +73,30 @@ def execute(
     finally:
         client.sock.shutdown()  # close() would wait for a goodbye that nobody needs
     return Executed(stdout, stderr, _exit_code(status, what))
+
+
+def _within(seconds: float, connect: Callable[[], Any], what: str) -> Any:
+    """The official client waits for ever for a server that never answers; so the wait is in a thread of its own."""
+    found: list[Any] = []
+    abandoned = threading.Event()
+
+    def work() -> None:
+        try:
+            found.append(connect())
+        except BaseException as error:  # raised again by whoever waits
+            found.append(error)
+        if abandoned.is_set() and not isinstance(found[0], BaseException):
+            found[0].sock.shutdown()
+
+    thread = threading.Thread(target=work, name="exec", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not found:
+        abandoned.set()
+        raise ConnectionFailed(f"{what}: no answer within {seconds:.0f} s", "try again; is the node's kubelet up?")
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
 
 
 def _exit_code(status: str, what: str) -> int:

@@ -1,0 +1,130 @@
+"""What the commands are asked about: a sandbox with a Pod that is served, and runs that have left something."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from jfsnb.cli import main
+from jfsnb.cluster import exec as executing
+from jfsnb.cluster import logs, transport, watch
+from jfsnb.cluster.client import Cluster
+from jfsnb.cluster.connect import connect
+from jfsnb.run import background, patch, rollback
+from jfsnb.run.smoke.manifest import RUN_LABEL
+from jfsnb.run.state import Run, open_run
+from jfsnb.settings import Settings
+from tests.faults.proxy import Proxy
+
+NAMESPACE, CLAIM, CONFIG_MAP = "juicefs-system", "songlin-test-pvc", "juicefs-csi-driver-config"
+#: What is waited for in minutes on a real cluster, in seconds: thousands of combinations are tried.
+QUICK = (
+    *((transport, "CALL_SECONDS", 1.0), (transport, "CONNECT_SECONDS", 1.0), (executing, "CONNECT_SECONDS", 1.0)),
+    *((watch, "AWAY_SECONDS", 1.0), (logs, "AWAY_SECONDS", 1.0)),
+    *((rollback, "GONE_SECONDS", 4.0), (rollback, "IN_FORCE_SECONDS", 3.0)),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said. ``broken`` names an error that is none of jfsnb's own."""
+
+    code: int
+    text: str
+    seconds: float
+    broken: str = ""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Its JSON; empty where it said none."""
+        try:
+            return json.loads(self.text[self.text.index("{") :])
+        except ValueError:
+            return {}
+
+
+@dataclass
+class World:
+    """The sandbox, as its admin sees it, and the proxy through which the commands see it."""
+
+    cluster: Cluster
+    proxy: Proxy
+    folder: Path
+    pod: str = ""
+    count: int = 0
+    _own: Run | None = field(default=None, repr=False)
+
+    @property
+    def outputs(self) -> Path:
+        return self.folder / "outputs"
+
+    def ask(self, *words: str, outputs: Path | None = None) -> Answer:
+        """Carry out a command by way of the proxy."""
+        where = ("--kubeconfig", str(self.folder / "kubeconfig"), "--cluster", self.cluster.context)
+        begun = time.monotonic()
+        environment = {"JFSNB_OUTPUTS": str(outputs or self.outputs)}
+        found = CliRunner().invoke(main, [*words, *where], env=environment)
+        seconds = time.monotonic() - begun
+        broken = "" if isinstance(found.exception, SystemExit | None) else repr(found.exception)
+        own = "not one of jfsnb's own errors" in found.output or "Traceback" in found.output
+        return Answer(found.exit_code, found.output, seconds, broken or (found.output[-300:] if own else ""))
+
+    def settle(self) -> None:
+        """A Pod that is served, for the questions about it."""
+        self._own = self.open("faults-base")
+        self.pod = background.baseline(self._own).pod
+
+    def open(self, run_id: str, image: str = "") -> Run:
+        settings = Settings.from_mapping({"run_id": run_id, "timeout": 30, "image": image})
+        return open_run(replace(settings, outputs=self.outputs), self.cluster)
+
+    def leave_something(self) -> str:
+        """A run that has patched, and has made a ConfigMap, and died; its id."""
+        self.count += 1
+        run = self.open(f"faults-{self.count}-{os.getpid()}")
+        meta = {"name": f"left-{run.id}", "namespace": NAMESPACE, "labels": {RUN_LABEL: run.id}}
+        run.journal.create(self.cluster, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {}})
+        patch.apply(run)
+        return run.id
+
+    def left(self, run_id: str) -> list[str]:
+        """What is there of a run, seen without the proxy."""
+        labels = f"{RUN_LABEL}={run_id}"
+        found = [
+            o["metadata"]["name"] for kind in ("pods", "configmaps") for o in self.cluster.list(kind, labels=labels)
+        ]
+        notes = self.cluster.get("configmaps", NAMESPACE, CONFIG_MAP)["metadata"].get("annotations") or {}
+        return found + [key for key in notes if run_id in key]
+
+    def undo(self, run_id: str) -> None:
+        """Without the proxy."""
+        self.proxy.spoil(None)
+        assert rollback.rollback(self.cluster, run_id, self.outputs).complete
+
+
+@contextlib.contextmanager
+def world(kubeconfig: Path, context: str, folder: Path) -> Iterator[World]:
+    """A settled one; everything that it has made goes at the end."""
+    before = [(module, name, getattr(module, name)) for module, name, _ in QUICK]
+    with Proxy(kubeconfig) as proxy:
+        proxy.write_kubeconfig(folder / "kubeconfig")
+        found = World(connect(kubeconfig=str(kubeconfig), context=context), proxy, folder)
+        try:
+            found.settle()
+            for module, name, value in QUICK:
+                setattr(module, name, value)
+            yield found
+        finally:
+            for module, name, value in before:
+                setattr(module, name, value)
+            proxy.spoil(None)
+            for run_folder in found.outputs.iterdir():
+                rollback.rollback(found.cluster, run_folder.name, found.outputs)
