@@ -51,7 +51,10 @@ def _say_plan(plan: PatchPlan, claim: str) -> None:
     say(f"ConfigMap {plan.config_map}, scope {plan.scope}, claim {claim}")
     say(f"now:  {plan.current_image} ({plan.current_why})\nthen: {plan.future_image} ({plan.future_why})")
     say(plan.diff if plan.changed else "nothing to change: it says so already")
-    _say_reach(plan.affected, plan.affected_pods)
+    if plan.affected_unknown:
+        say(f"\nWhose next mount it changes: not known, {plan.affected_unknown}\n")
+    else:
+        _say_reach(plan.affected, plan.affected_pods)
     for warning in plan.warnings:
         say(f"note: {warning}")
 

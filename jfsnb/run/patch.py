@@ -57,8 +57,9 @@ def plan(run: Run) -> PatchPlan:
     checks = [decides_for_image(then, image, volume.claim_name)]
     if baseline_image := (run.recall(Baseline.PART) or {}).get("mount_image"):
         checks.insert(0, another_than_baseline(image, baseline_image))
-    if run.settings.keep and found.warnings:  # an edit that is undone at the end need not survive the next apply
-        checks.append(caution(found.warnings))
+    unknown = [f"whom it affects is not known: {found.affected_unknown}"] if found.affected_unknown else []
+    if run.settings.keep and (found.warnings or unknown):  # an edit that is undone at the end need not survive
+        checks.append(caution((*found.warnings, *unknown)))
     return run.require(replace(found, checks=tuple(checks), timeline=tuple(timeline.entries)))
 
 
@@ -86,8 +87,6 @@ def _plan_of(
 ) -> PatchPlan:
     reach = affected.reach(known, edit)
     warnings = edit_warnings(edit, known.config_map or {}, target, reach.everyone)
-    if reach.unread is not None:
-        warnings = (*warnings, f"whom it affects is not known: {reach.unread.why}")
     return PatchPlan(
         config_map=(known.config_map or {}).get("metadata", {}).get("name", ""),
         scope=settings.scope,
@@ -99,6 +98,7 @@ def _plan_of(
         diff=unified_diff(redact_text(edit.before), redact_text(edit.after)),
         affected=reach.claims,
         affected_pods=reach.pods,
+        affected_unknown=reach.unread.why if reach.unread is not None else "",
         warnings=warnings,
         planned_for=config.checksum(edit.before),
     )

@@ -231,6 +231,7 @@ class PatchPlan(Result):
         diff: unified diff of config.yaml, redacted.
         affected: claims whose next Mount Pod changes; columns claim, namespace, nodes, image_now, image_then,
             running_mount_pods.
+        affected_unknown: why whom it affects is not known; empty where it is.
         affected_pods: who uses these now, and keeps its client until it is made anew; columns pod, node, claim,
             mount_pod, image_now, image_then.
         warnings: things to know before agreeing (ownership by Helm, drift, mutable tag ...).
@@ -251,6 +252,7 @@ class PatchPlan(Result):
     diff: str = ""
     affected: Table = ()
     affected_pods: Table = ()
+    affected_unknown: str = ""
     warnings: tuple[str, ...] = ()
     planned_for: str = ""
 

@@ -23,6 +23,8 @@ from jfsnb.settings import Settings
 
 Obj = dict[str, Any]
 GONE_SECONDS = 60.0
+#: What is said to be gone is looked for once more, by another request.
+GLANCE_SECONDS = 1.0
 IN_FORCE_SECONDS = 10.0
 
 
@@ -138,7 +140,7 @@ class _Rollback:
         outcomes = [_outcome(lambda e=e: e.change.undo(self._cluster)) for e in entries]  # type: ignore[misc]
         until = time.monotonic() + GONE_SECONDS
         for index in sorted(range(len(entries)), key=lambda i: entries[i].change.plural != "pods"):
-            if outcomes[index].state in (State.ASKED, State.UNDONE):
+            if outcomes[index].state in (State.ASKED, State.UNDONE, State.GONE):
                 outcomes[index] = self._see(entries[index], outcomes[index], until)
         self._lines += [
             Undone(entry.change.KIND, entry.change.object, outcome)
@@ -147,8 +149,9 @@ class _Rollback:
         return outcomes
 
     def _see(self, entry: Entry, said: Outcome, until: float) -> Outcome:
-        seen = _outcome(lambda: entry.change.is_undone(self._cluster, max(1.0, until - time.monotonic())))
-        return said if said.state is State.UNDONE and seen.settled else seen
+        left = GLANCE_SECONDS if said.state is State.GONE else max(1.0, until - time.monotonic())
+        seen = _outcome(lambda: entry.change.is_undone(self._cluster, left))
+        return said if said.state is not State.ASKED and seen.settled else seen
 
     def _log_marks(self, entries: list[Entry]) -> dict[str, tuple[Obj, str]]:
         """CSI node Pods that were hurried on, and what their logs had said before the configuration was restored."""

@@ -151,6 +151,8 @@ def _plan(data: Data) -> str:
     change = html.diff(data["diff"]) if data["changed"] else f"<p>{say('Nothing to change: it says so already.')}</p>"
     warned = f'<ul style="margin:6px 0;padding-left:18px">{notes}</ul>' if notes else ""
     claims = html.table(data["affected"], caption="whose next mount it changes")
+    if unknown := data.get("affected_unknown"):
+        claims = html.note(html.escape(say("Whose next mount it changes is not known: {}", unknown)))
     pods = data.get("affected_pods") or ()
     users = html.table(pods, caption="who uses these now, and keeps its client until it is made anew")
     folded = html.folded(say("{} Pods use these claims now", len(pods)), users) if pods else ""

@@ -29,7 +29,7 @@ NAMESPACE, CLAIM, CONFIG_MAP = "juicefs-system", "songlin-test-pvc", "juicefs-cs
 QUICK = (
     *((transport, "CALL_SECONDS", 1.0), (transport, "CONNECT_SECONDS", 1.0), (executing, "CONNECT_SECONDS", 1.0)),
     *((watch, "AWAY_SECONDS", 1.0), (logs, "AWAY_SECONDS", 1.0)),
-    *((rollback, "GONE_SECONDS", 4.0), (rollback, "IN_FORCE_SECONDS", 3.0)),
+    *((rollback, "GONE_SECONDS", 4.0), (rollback, "IN_FORCE_SECONDS", 0.3)),
 )
 
 

@@ -10,7 +10,7 @@ from jfsnb.cluster.client import Cluster
 from jfsnb.driver.config import edit as config_edit
 from jfsnb.driver.config.edit import Edit
 from jfsnb.driver.names import CONFIG_KEY
-from jfsnb.errors import ConfigInvalid, ConflictError
+from jfsnb.errors import ConfigInvalid, ConflictError, NotInCluster
 from jfsnb.run import config_map as config
 from jfsnb.run.change.model import Change, Outcome, State
 from jfsnb.run.config_map import Note, NoteDamaged
@@ -94,7 +94,17 @@ class ConfigEntry(Change):
 
     def do(self, cluster: Cluster) -> Obj:
         """Refused when the ConfigMap has changed since it was read."""
-        return self._make(cluster, dry_run=False)
+        try:
+            return self._make(cluster, dry_run=False)
+        except ConflictError:
+            found = cluster.find(self.plural, self.namespace, self.name)
+            if found is not None and self.planned is not None and self._is_made(found, self.planned.edit):
+                return found  # it was made, and the answer that said so was lost
+            raise
+
+    def _is_made(self, config_map: Obj, edit: Edit) -> bool:
+        note = config.note_on(config_map, self.run_id)
+        return note is not None and note.edit == edit
 
     def rehearse(self, cluster: Cluster) -> None:
         """Ask the server whether it would take it. Raises as ``do``."""
@@ -133,7 +143,7 @@ class ConfigEntry(Change):
     def _undo_once(self, cluster: Cluster) -> Outcome:
         config_map = cluster.find(self.plural, self.namespace, self.name)
         if config_map is None:
-            return Outcome(State.GONE, "the ConfigMap is gone")
+            return self._without_config_map(cluster)
         try:
             note = config.note_on(config_map, self.run_id)
         except NoteDamaged as error:
@@ -147,6 +157,14 @@ class ConfigEntry(Change):
         if outcome.settled:
             self._patch(cluster, config_map, wanted, replace(note, edit=None))
         return outcome
+
+    def _without_config_map(self, cluster: Cluster) -> Outcome:
+        """Believed when it is said to a change, too."""
+        try:
+            cluster.patch(self.plural, self.namespace, self.name, {}, dry_run=True)
+        except NotInCluster:
+            return Outcome(State.GONE, "the ConfigMap is gone")
+        return Outcome(State.FAILED, "the ConfigMap is there and is not: it cannot be read, but changed")
 
     def _without_note(self, text: str) -> Outcome:
         """Nothing here carries our run id. Only where the cluster said that it was made, something could be left."""
@@ -164,7 +182,9 @@ class ConfigEntry(Change):
 
     def is_undone(self, cluster: Cluster, seconds: float) -> Outcome:
         config_map = cluster.find(self.plural, self.namespace, self.name)
-        note = config.note_on(config_map, self.run_id) if config_map else None
+        if config_map is None:
+            return self._without_config_map(cluster)
+        note = config.note_on(config_map, self.run_id)
         if note is not None and note.edit is not None:
             return Outcome(State.LEFT, f"the run's note is still there, and so its entry ({self._entry})")
         return Outcome(State.UNDONE, "undone")

@@ -130,10 +130,11 @@ def _config_maps(cluster: Cluster, driver_namespace: str) -> Iterator[Obj]:
         )
     for namespace in sorted({p["metadata"]["namespace"] for p in pods}):
         here = [p for p in pods if p["metadata"]["namespace"] == namespace]
-        mounted = {Deployment.from_object(p).config_map for p in here}
-        for name in sorted({n or names.CONFIG_MAP for n in mounted}):
-            if (config_map := cluster.find("configmaps", namespace, name)) is not None:
-                yield config_map
+        mounted = {Deployment.from_object(p).config_map for p in here} - {""}
+        for name in sorted(mounted):
+            yield cluster.get("configmaps", namespace, name)  # they mount it, so it is there
+        if not mounted and (config_map := cluster.find("configmaps", namespace, names.CONFIG_MAP)) is not None:
+            yield config_map
 
 
 def _add_labelled(found: Found, cluster: Cluster, journal: Journal, plural: str, namespaces: set[str]) -> None:

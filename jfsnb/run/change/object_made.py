@@ -47,16 +47,23 @@ class ObjectMade(Change):
         try:
             return cluster.create(self.manifest)
         except ConflictError as error:
+            found = cluster.find(self.plural, self.namespace, self.name)
+            if found is not None and self._is_ours(found):
+                return found  # it was made, and the answer that said so was lost
             raise ConflictError(
                 f"{self.object} is there already: {error.what}", "delete it, or use another run_id"
             ) from error
+
+    def _is_ours(self, found: Obj) -> bool:
+        meta = found["metadata"]
+        return (meta.get("labels") or {}).get(RUN_LABEL) == self.run_id and self.uid in ("", meta["uid"])
 
     def undo(self, cluster: Cluster) -> Outcome:
         found = cluster.find(self.plural, self.namespace, self.name)
         if found is None:
             return Outcome(State.GONE, "already gone")
         meta = found["metadata"]
-        if (meta.get("labels") or {}).get(RUN_LABEL) != self.run_id or self.uid not in ("", meta["uid"]):
+        if not self._is_ours(found):
             return Outcome(State.GONE, "already gone (somebody else has made one of that name)")
         if self.plural == "persistentvolumeclaims":
             _let_volume_go(cluster, found)
@@ -66,8 +73,10 @@ class ObjectMade(Change):
 
     def is_undone(self, cluster: Cluster, seconds: float) -> Outcome:
         until = time.monotonic() + seconds
+        labels, fields = f"{RUN_LABEL}={self.run_id}", f"metadata.name={self.name}"
         try:
-            cluster.wait_gone(self.plural, self.namespace, self.name, seconds, self.uid)
+            for obj in cluster.list(self.plural, self.namespace, labels=labels, fields=fields):
+                cluster.wait_gone(self.plural, self.namespace, self.name, seconds, obj["metadata"]["uid"])
             if self.plural == "persistentvolumeclaims":
                 return self._volumes_gone(cluster, until)
         except WaitTimeout as error:
