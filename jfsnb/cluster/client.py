@@ -169,7 +169,7 @@ class Cluster:
         Raises:
             ConflictError: somebody else changed it in between.
         """
-        query: dict[str, str | int | None] = {"dryRun": "All" if dry_run else None, "fieldManager": "jfsnb"}
+        query: dict[str, str | int | None] = {"fieldManager": "jfsnb", **({"dryRun": "All"} if dry_run else {})}
         return redact_object(self._object("PATCH", plural, namespace, name, query, body, PATCH_TYPES[kind]))
 
     def delete(self, plural: str, namespace: str, name: str, *, uid: str = "", grace: int | None = None) -> bool:
@@ -261,10 +261,7 @@ class Cluster:
         query |= {"previous": "true"} if previous else {}
         what = f"the log of {title_of('pods', namespace, pod)}"
         response = self.transport.open(path_of("pods", namespace, pod, "log"), query, read_seconds=30, what=what)
-        try:
-            return tuple(redact_text(response.read().decode("utf-8", "replace")).splitlines())
-        finally:
-            response.release_conn()
+        return tuple(redact_text(self.transport.body(response).decode("utf-8", "replace")).splitlines())
 
     def execute(
         self, namespace: str, pod: str, command: Sequence[str], container: str = "", seconds: float = 20.0

@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from jfsnb.cluster.resources import path_of, title_of
 from jfsnb.cluster.transport import Transport
-from jfsnb.cluster.watch import AWAY_SECONDS, discard, lines, shut
+from jfsnb.cluster.watch import AWAY_SECONDS, discard, given_up, lines, shut
 from jfsnb.errors import ConnectionFailed
 from jfsnb.redact import redact_lines
 
@@ -61,13 +61,17 @@ class LogFollower:
                 return
             except ReadTimeoutError:
                 away_since = 0.0
-            except (ConnectionFailed, HTTPError, ValueError):  # ValueError: reading from a connection shut by close()
+            except (
+                ConnectionFailed,
+                HTTPError,
+                ValueError,
+            ) as error:  # ValueError: reading from a connection shut by close()
                 if self._closed.is_set():
                     return
                 now = time.monotonic()
                 away_since = away_since or now
                 if now - away_since > AWAY_SECONDS:
-                    raise
+                    raise given_up(self._transport, error) from error
                 self._closed.wait(0.2)
 
     def _read(self) -> Iterator[str]:

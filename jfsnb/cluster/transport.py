@@ -102,13 +102,21 @@ class Transport:
         accept = "application/json, */*"
         response = self._send("GET", path, query, None, "", accept, read_seconds, stream=True)
         if response.status >= 400:
-            data = response.read()
-            response.release_conn()
+            data = self.body(response)
             raise error_of(response.status, data, "GET", what, response.headers.get("retry-after", ""))
         if "html" in response.headers.get("content-type", ""):
             response.close()
             raise unexpected(what, "it is an HTML page")
         return response
+
+    def body(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """The rest of a body that is read as it comes. Raises ConnectionFailed."""
+        try:
+            return response.read()
+        except HTTPError as error:
+            raise connection_error(self.server, error) from error
+        finally:
+            response.release_conn()
 
     def _send(
         self,

@@ -16,8 +16,8 @@ from urllib3.exceptions import HTTPError
 from jfsnb.cluster.answers import checked_change
 from jfsnb.cluster.lists import read_page
 from jfsnb.cluster.resources import RESOURCES, path_of, title_of
-from jfsnb.cluster.transport import Query, Transport, error_of
-from jfsnb.errors import ConnectionFailed, Expired
+from jfsnb.cluster.transport import Query, Transport, connection_error, error_of
+from jfsnb.errors import ConnectionFailed, Expired, JfsnbError
 from jfsnb.redact import redact_object
 
 Obj = dict[str, Any]
@@ -87,7 +87,7 @@ class Watch:
                 now = time.monotonic()
                 away_since = now if told != self._told else away_since or now
                 if now - away_since > AWAY_SECONDS:
-                    raise
+                    raise given_up(self._transport, error) from error
                 self._closed.wait(0.2)
 
     def _over(self) -> bool:
@@ -156,6 +156,11 @@ class Watch:
         else:
             self._known[obj["metadata"]["uid"]] = obj
         return Event(cast(EventType, kind), obj)
+
+
+def given_up(transport: Transport, error: Exception) -> JfsnbError:
+    """An error of ours for trouble that lasts."""
+    return error if isinstance(error, JfsnbError) else connection_error(transport.server, error)
 
 
 def lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
