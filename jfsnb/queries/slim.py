@@ -36,14 +36,21 @@ def juicefs_claims(pvs: Iterable[Obj], pvcs: Iterable[Obj], classes: Iterable[Ob
     """(namespace, name) of claims that are bound to a volume of the driver, or that ask for one."""
     volumes = list(pvs)
     named = {v["metadata"]["name"] for v in volumes}
-    ours = {c["metadata"]["name"] for c in classes if c.get("provisioner") == names.DRIVER}
+    there = {c["metadata"]["name"]: c.get("provisioner") for c in classes}
+    ours = {name for name, provisioner in there.items() if provisioner == names.DRIVER}
     specs = ((c["metadata"], c.get("spec") or {}) for c in pvcs)
     claims = {
         (meta.get("namespace", ""), meta["name"])
         for meta, spec in specs
-        if spec.get("volumeName") in named or spec.get("storageClassName") in ours
+        if spec.get("volumeName") in named or spec.get("storageClassName") in ours or _means_ours(spec, there)
     }
     return claims | {claim_key(v) for v in volumes}
+
+
+def _means_ours(claim: Mapping[str, Any], classes: Mapping[str, Any]) -> bool:
+    """A claim whose class does not exist, by what it is called: whoever wrote it meant the driver."""
+    wanted = str(claim.get("storageClassName") or "")
+    return bool(wanted) and wanted not in classes and any(word in wanted.lower() for word in ("juicefs", "jfs"))
 
 
 def uses_juicefs(pod: Mapping[str, Any], claims: Collection[tuple[str, str]]) -> bool:

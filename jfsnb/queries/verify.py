@@ -53,9 +53,8 @@ def verify(known: Snapshot, namespace: str, target: str, image: str = "") -> Fin
     if claim:
         pvc = known.pvc_by_key.get((namespace, claim))
         name = ((pvc or {}).get("spec") or {}).get("volumeName", "")
-        driver = known.foreign_drivers.get(name, "")
-        pv = {"spec": {"csi": {"driver": driver}}} if driver else known.pv_by_name.get(name)
-        checks.append(claim_bound(pvc, pv, f"{namespace}/{claim}"))
+        if name not in known.foreign_drivers:
+            checks.append(claim_bound(pvc, known.pv_by_name.get(name), f"{namespace}/{claim}"))
     for app in pods:
         found, judged = _verify_pod(known, app, image, claim)
         rows += found
@@ -102,6 +101,8 @@ def _verify_pod(known: Snapshot, app: Obj, image: str, only: str) -> tuple[list[
     volumes = [v for v in pairing.volumes if only in ("", v.claim) and v.claim not in foreign]
     rows = [_not_concerned(pairing, claim, driver) for claim, driver in foreign.items() if only in ("", claim)]
     checks: list[CheckResult] = []
+    if only in foreign:
+        return rows, []
     if not volumes:
         return rows, [served_by_one(replace(pairing, volumes=()), only)]
     for volume in volumes:

@@ -53,6 +53,8 @@ COMMON = frozenset(
 def telling(name: str) -> bool:
     """Whether a key, variable, flag or column of this name holds a secret (reference §5.2 has the driver's)."""
     name = name.strip(" -\"'").removeprefix("PASS ")  # our own verdict, with which a line begins
+    if name == "PASS":  # … or of which it is all
+        return False
     return _TELLING.search(name) is not None and _LEADS.search(name) is None
 
 

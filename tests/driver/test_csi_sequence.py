@@ -90,7 +90,7 @@ def test_a_real_driver_s_log_is_told_in_full():
         "NodePublishVolume(songlin-test-pv) for cycle, MULTI_NODE_MULTI_WRITER",
         "make the directory of the volume",
         "volume context: csi.storage.k8s.io/ephemeral=false",
-        "keys of its Secret: [bucket metaurl name secret-key storage], mount options: []",
+        "its Secret has the keys [bucket metaurl name secret-key storage]; mount options []",
         "/usr/local/bin/juicefs format --storage=redis",
         "label app Pod cycle with the volume's unique id",
         "create Mount Pod juicefs-node-a-songlin-test-pv-uftlqh",

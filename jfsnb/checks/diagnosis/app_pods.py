@@ -11,7 +11,7 @@ from jfsnb.checks.diagnosis.pod_state import Stage, Trouble, trouble_of
 from jfsnb.checks.diagnosis.said import Said, telling
 from jfsnb.checks.diagnosis.snapshot import Snapshot, rule
 from jfsnb.checks.diagnosis.symptoms.kubelet import CREATE, PULL, SCHEDULE, VOLUMES
-from jfsnb.checks.diagnosis.symptoms.mounting import APP, MOUNT, UNREGISTERED
+from jfsnb.checks.diagnosis.symptoms.mounting import APP, UNREGISTERED
 from jfsnb.checks.model import CheckResult, Verdict
 from jfsnb.driver.mountpods.mount_pods import MountPod, Obj, claims_of
 
@@ -77,7 +77,9 @@ def _finding(snapshot: Snapshot, pod: Obj, trouble: Trouble) -> CheckResult:
         status=trouble.status,
         events=events,
     )
-    mild = (trouble.works and code != DEAD) or (code == OWN and trouble.stage is not Stage.FAILED)
+    own_program = code == OWN and trouble.stage in (Stage.RUN, Stage.READY, Stage.ENDED)
+    foreign = code == OWN and any(_foreign(snapshot, pod, s) for s in telling(events)[:1])
+    mild = (trouble.works and code != DEAD) or own_program or foreign
     return finding(case, cause, Verdict.WARN if mild else Verdict.FAIL, snapshot.now)
 
 
@@ -171,7 +173,7 @@ def _of_another_driver(snapshot: Snapshot, pod: Obj, mounting: list[Said]) -> Ca
     volume = _foreign(snapshot, pod, said) if said else ""
     if not said or not volume:
         return None
-    known = cause_of((said,), (), (*VOLUMES, *SCHEDULE, *MOUNT))
+    known = cause_of((said,), (), (*VOLUMES, *SCHEDULE))
     why = f": {known.text}" if known else ""
     text = f"its volume {volume} is not JuiceFS's, and cannot be mounted{why}"
     return Cause(text, known.fix if known else "Look at that volume and its driver.", said)

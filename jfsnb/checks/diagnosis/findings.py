@@ -89,7 +89,8 @@ def or_node(snapshot: Snapshot, node: str, cause: Cause | None, events: Sequence
 def finding(case: Case, cause: Cause | None, verdict: Verdict, now: datetime) -> CheckResult:
     """The object, its state, the cause or that it is not known, and the newest sentence with its age."""
     events = telling(case.events)
-    quote = cause.said if cause and cause.said else next(iter((*case.status, *events)), None)
+    said = (*case.status, *events)
+    quote = cause.said if cause and cause.said else next((s for s in said if not s.echo), next(iter(said), None))
     newest = events[0] if events and (quote is None or quote.field.startswith("event ")) else None
     quoted = [s for s in (quote, newest if newest is not quote else None) if s is not None]
     words = [f"{case.name}: {cause.text}" if cause else f"{case.name}: {case.state}"]

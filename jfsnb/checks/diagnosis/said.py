@@ -15,8 +15,9 @@ Obj = Mapping[str, Any]
 EPISODE = timedelta(minutes=5)
 #: Words that only repeat that something else has failed.
 _ECHO = re.compile(
-    r"^Back-off |^Error: (ErrImagePull|ImagePullBackOff)$|timed out waiting for the condition|context deadline exceeded"
-    r"|operation is already in progress|^(Failed to|Error) sync(ing)? pod|^Error: context canceled",
+    r"^(CrashLoopBackOff: )?Back-off |^CrashLoopBackOff$|^Error: (ErrImagePull|ImagePullBackOff)$"
+    r"|timed out waiting for the condition|context deadline exceeded|operation is already in progress"
+    r"|^(Failed to|Error) sync(ing)? pod|^Error: context canceled",
     re.IGNORECASE,
 )
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)

@@ -21,7 +21,7 @@ META = "metadata engine"
 _TOLD = {
     "creating dir": (NODE, APP, "make the directory of the volume"),
     "get volume context": (KUBELET, NODE, "volume context: {volCtx}"),
-    "mounting juicefs": (KUBELET, NODE, "keys of its Secret: {secret}, mount options: {options}"),
+    "mounting juicefs": (KUBELET, NODE, "its Secret has the keys {secret}; mount options {options}"),
     "Format/Auth command": (NODE, META, "{cmd}"),
     "set mount info in pod": (NODE, API, "label app Pod {podName} with the volume's unique id"),
     "Need to create pod": (NODE, API, "create Mount Pod {podName}"),
