@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jfsnb.driver.golang.paths import join
+
 DRIVER = "csi.juicefs.com"
 CONFIG_MAP = "juicefs-csi-driver-config"
 CONFIG_KEY = "config.yaml"
@@ -163,7 +165,7 @@ def mount_pod_name(node: str, unique: str, suffix: str) -> str:
 
 def first_mount_path(unique: str, pod_name: str) -> str:
     """Mount path inside a newly created Mount Pod: its suffix is the Pod's, later ones differ (§1.3)."""
-    return f"{MOUNT_ROOT}/{unique}{pod_name[-7:]}"
+    return join(MOUNT_ROOT, unique) + pod_name[-7:]
 
 
 def host_path_of(mount_path: str) -> str:

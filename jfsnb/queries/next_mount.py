@@ -31,7 +31,7 @@ def next_mount(
     if isinstance(decision, Unreadable):
         return decision
     told = known.part("next_hashes")
-    hashes: Mapping[str, Mapping[str, str]] = {} if isinstance(told, Unreadable) else told
+    hashes: Mapping[str, Mapping[str, str]] = {} if recorded or isinstance(told, Unreadable) else told
     mine = [
         known.mount_pods[at] for at in known.mount_pods_of(pv_name, node) if _is_recorded(known.parsed[at]) is recorded
     ]

@@ -45,6 +45,8 @@ def answer(given: Obj) -> Any:
     try:
         if problem := names.target_problem(target, _kubelet_root(given)):
             raise SettingsError(problem)
+        if given.get("secret") is None:  # the kubelet handed none on; ours refuses it as an empty one
+            raise DriverPanics
         return _published(given, config, host, target)
     except DriverPanics as error:
         raise Refused(error.what) from error
@@ -69,8 +71,10 @@ def host_of(given: Obj) -> Host:
 
 
 def _kubelet_root(given: Obj) -> str:
-    found = [v["hostPath"]["path"] for v in given["csiPod"].get("volumes") or () if v["name"] == "kubelet-dir"]
-    return found[0] if found else "/var/lib/kubelet"
+    found = [v for v in given["csiPod"].get("volumes") or () if v["name"] == "kubelet-dir"]
+    if found and "hostPath" not in found[0]:
+        raise DriverPanics
+    return str(found[0]["hostPath"]["path"]) if found else "/var/lib/kubelet"
 
 
 def _published(given: Obj, config: DriverConfig, host: Host, target: str) -> dict[str, Any]:
@@ -139,7 +143,9 @@ def claim_of(given: Obj) -> tuple[Obj | None, Obj | None]:
             continue
         if not _is_named(pvc, claim, app["metadata"].get("namespace", "")):
             return None, None
-        if pvc["spec"].get("volumeName") == given["pv"]["metadata"]["name"]:
+        csi = given["pv"]["spec"]["csi"]
+        is_bound = pvc["spec"].get("volumeName") == given["pv"]["metadata"]["name"]
+        if is_bound and csi.get("driver") == names.DRIVER:
             return given["pv"], pvc
     return None, None
 

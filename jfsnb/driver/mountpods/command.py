@@ -82,7 +82,7 @@ def _init_line(settings: Mapping[str, Any]) -> str:
         line += f" --encrypt-rsa-key={_RSA_KEY}"
     if settings.get("initconfig"):
         line = f"cp {paths.join('/etc/juicefs', settings['name'] + '.conf')} /root/.juicefs"
-    accounts = [path for path in (settings.get("configs_map") or {}).values() if _ACL in path]
+    accounts = [path for _, path in sorted((settings.get("configs_map") or {}).items()) if _ACL in path]
     if accounts and not settings["IsCe"]:
         group, users = paths.join(accounts[0], "group"), paths.join(accounts[0], "passwd")
         line += f" && ln -sf {group} /etc/group && ln -sf {users} /etc/passwd"

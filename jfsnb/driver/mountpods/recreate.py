@@ -26,7 +26,7 @@ from jfsnb.driver.mountpods.building import (
 from jfsnb.driver.mountpods.identity import upgrade_uuid_of
 from jfsnb.driver.mountpods.mount_path import read_mount_path, read_options
 from jfsnb.driver.settings.driver_secret import is_stale, secret_data
-from jfsnb.driver.settings.errors import SettingsError
+from jfsnb.driver.settings.errors import DriverPanics, SettingsError
 from jfsnb.driver.settings.hash import settings_hash
 from jfsnb.driver.settings.host import Host
 from jfsnb.driver.settings.renewal import DRIVER_VARIABLES, Sources, renewed
@@ -65,11 +65,14 @@ def replacement(sources: Sources, host: Host, name: str) -> Replacement:
 
     Raises:
         ValueError: the old Pod's command tells no mount path.
+        DriverPanics: the driver crashes on what it finds.
     """
     read_mount_path(_container(sources.old).get("command") or ())
     old = _renamed(sources.old, name)
     try:
         settings = renewed(sources, host)
+    except DriverPanics:
+        raise
     except SettingsError as error:
         return Replacement(_finished(old, sources.old, host), problem=error)
     who = _identity(sources, settings, host, name)

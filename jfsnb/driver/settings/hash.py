@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jfsnb.driver import names
+from jfsnb.driver.golang import paths
 from jfsnb.driver.golang.types import dumps, shape
 
 SETTINGS = "JfsSetting"
@@ -56,4 +57,4 @@ def kept_text(settings: Mapping[str, Any], share_mode: str) -> str:
 
 
 def _mount_path(settings: Mapping[str, Any]) -> str:
-    return f"{names.MOUNT_ROOT}/{settings.get('UniqueId') or ''}".rstrip("/")
+    return paths.join(names.MOUNT_ROOT, settings.get("UniqueId") or "")

@@ -12,7 +12,7 @@ from typing import Any
 
 from jfsnb.driver import names
 from jfsnb.driver.golang.decoding import unmarshal
-from jfsnb.driver.golang.types import by_field, shape
+from jfsnb.driver.golang.types import shape
 from jfsnb.driver.mountpods.command import MountCommand
 from jfsnb.driver.mountpods.mount_path import read_mount_path
 from jfsnb.driver.settings import attr as attributes
@@ -97,7 +97,8 @@ def _kept(sources: Sources, host: Host) -> Json:
             found = unmarshal((sources.made or {})[KEPT], "JfsSetting")
         except ValueError as error:
             raise SettingsError(str(error)) from error
-        return by_field(found or {}, "JfsSetting")
+        kept: Json = shape(found, "JfsSetting")
+        return kept
     if sources.pv is not None and sources.pvc is not None and sources.secret is not None:
         return _from_volume(sources.old, sources.pv, sources.secret, sources.patch, host)
     return _from_pod(sources, host)

@@ -8,6 +8,7 @@ from jfsnb.driver import names
 from jfsnb.driver.config.merging import merge
 from jfsnb.driver.mountpods import recreate
 from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.driver.settings.errors import DriverPanics
 from jfsnb.driver.settings.publication import Json
 from jfsnb.driver.settings.renewal import Sources, pv_name_of
 from jfsnb.sandbox.apimachinery.client import Obj
@@ -36,7 +37,10 @@ class Replacer:
         """
         pod = mount_pod_of(old)
         name = names.mount_pod_name(pod.node, pod.unique_id, recreate.random_suffix())
-        made = recreate.replacement(await self.sources(old, pod), self.mounter.host, name)
+        try:
+            made = recreate.replacement(await self.sources(old, pod), self.mounter.host, name)
+        except DriverPanics as error:  # the real driver's process ends here, again and again
+            return log.error(error, "apply config patch error", podName=pod.name)
         if made.problem is not None:
             log.error(made.problem, "apply config patch error, will ignore", podName=pod.name)
         body = self._hand_over(made.pod, pod, smooth)
