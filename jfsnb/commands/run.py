@@ -63,6 +63,7 @@ def run(
         UsageError: a parameter that cannot be used, or a folder that cannot be written; nothing has been done then.
     """
     with tempfile.TemporaryDirectory(prefix="jfsnb-lessons-") as composed:
+        os.environ["IPYTHONDIR"] = f"{composed}/ipython"  # else it makes one in the home directory
         sources = [localized(NOTEBOOKS / f"{name}.ipynb", Path(composed)) for name in notebooks]
         return _run(sources, values, strict, out, baseline)
 

@@ -259,19 +259,22 @@ def _unlabelled(cluster: Cluster, found: Mapping[str, Any], known: Collection[st
     noted = (p["metadata"].get("annotations") for p in mount_pods)
     referenced = {r.pod_uid for notes in noted for r in names.references(notes)} - set(known)
     about = _not_mounted(events, () if isinstance(found["pvs"], Unreadable) else found["pvs"])
-    places = {p["uid"]: (p["namespace"], p["name"]) for p in about if p["uid"] not in known}
-    if referenced - set(places):
+    places = {(p.get("namespace", ""), p["name"]): p.get("uid") for p in about if p.get("name")}
+    if referenced - set(places.values()):
         metas = (o["metadata"] for page in cluster.pages("pods", metadata_only=True) for o in page)
-        places |= {m["uid"]: (m["namespace"], m["name"]) for m in metas if m["uid"] in referenced}
-    there = [(uid, cluster.find("pods", *place)) for uid, place in places.items()]
-    return [slim(p) for uid, p in there if p is not None and p["metadata"]["uid"] == uid]
+        places |= {(m["namespace"], m["name"]): m["uid"] for m in metas if m["uid"] in referenced}
+    there = [(uid, cluster.find("pods", *place)) for place, uid in places.items() if uid not in known]
+    # An event that does not say which Pod of that name it is about is about the one that there is.
+    met = [p for uid, p in there if p is not None and uid in (None, "", p["metadata"]["uid"])]
+    return [slim(p) for p in met if p["metadata"]["uid"] not in known]
 
 
 def _not_mounted(events: Iterable[Obj], pvs: Iterable[Obj]) -> list[Obj]:
     """Pods that an event says could not get a JuiceFS volume, as the events name them."""
     volumes = {v["metadata"]["name"] for v in pvs}
     failed = [e for e in events if e.get("reason") == "FailedMount"]
-    return [e["involvedObject"] for e in failed if volumes & set(_VOLUME.findall(e.get("message", "")))]
+    about = [(e.get("involvedObject") or e.get("regarding") or {}, str(e.get("message") or "")) for e in failed]
+    return [pod for pod, message in about if volumes & set(_VOLUME.findall(message))]
 
 
 def _beside(pod: MountPod, serving: MountPod) -> bool:

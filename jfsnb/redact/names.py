@@ -20,6 +20,7 @@ _LEADS = re.compile(
     r"|\.(?:go|py|sh|yaml|yml|json))$",
     re.I,
 )
+_VERDICT = re.compile(r"(?<!\S)PASS(?!\S)")  # our own, with which a line begins
 _HARMLESS = re.compile(
     r"\s*(?:\*+|\$\{[^}]*\}?|\$\([^)]*\)?|\$[A-Z_]+|<[^<>\n]*>|true|false|yes|no|on|off|null|none|nil|~|\[\]|\{\})?[)\].,;]*\s*",
     re.I,
@@ -52,9 +53,7 @@ COMMON = frozenset(
 @lru_cache(8192)
 def telling(name: str) -> bool:
     """Whether a key, variable, flag or column of this name holds a secret (reference §5.2 has the driver's)."""
-    name = name.strip(" -\"'").removeprefix("PASS ")  # our own verdict, with which a line begins
-    if name == "PASS":  # … or of which it is all
-        return False
+    name = _VERDICT.sub("", name.strip(" -\"'"))
     return _TELLING.search(name) is not None and _LEADS.search(name) is None
 
 

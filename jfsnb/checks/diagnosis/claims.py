@@ -201,7 +201,7 @@ def _resize(snapshot: Snapshot, pvc: Obj, case: Case, events: tuple[Said, ...]) 
             return None
         warned = Case(VOLUME, case.obj, case.name, "is bound, with a warning", case.look, (), recent)
         return finding(warned, cause_of((), recent, CLAIM), Verdict.WARN, snapshot.now)
-    wanted = ((pvc.get("spec") or {}).get("resources") or {}).get("requests", {}).get("storage")
+    wanted = (((pvc.get("spec") or {}).get("resources") or {}).get("requests") or {}).get("storage")
     state = f"asks for {wanted} and has {has}" + (f" ({failed[0]})" if failed else "")
     cause = cause_of(said, recent, CLAIM) or _class_forbids(snapshot, pvc) or _controller_is_away(snapshot)
     young = any(s.at and snapshot.now - s.at < ENDING for s in said)

@@ -119,6 +119,61 @@ def test_patches(http, content_type, value, query):
         answered(http, "PATCH", path, json.dumps(value).encode(), content_type, query)
 
 
+DIRECTIVES = one_of("replace delete merge x", "", None, 7)
+ELEMENTS = st.dictionaries(
+    one_of("$patch name image value key containerPort $retainKeys"), DIRECTIVES | SCALARS, max_size=3
+)
+LISTS = one_of(
+    """containers initContainers volumes tolerations imagePullSecrets hostAliases topologySpreadConstraints
+    $setElementOrder/containers $deleteFromPrimitiveList/finalizers $setElementOrder/tolerations"""
+)
+
+
+@SETTINGS
+@given(
+    st.dictionaries(LISTS, st.lists(ELEMENTS | SCALARS, max_size=4) | SCALARS | ELEMENTS, max_size=3),
+    st.dictionaries(
+        one_of("finalizers ownerReferences $patch labels"), st.lists(ELEMENTS | SCALARS, max_size=3), max_size=2
+    ),
+)
+def test_directives_of_strategic_patches(http, spec, meta):
+    base = "/api/v1/namespaces/default/pods"
+    pod = {
+        "metadata": {"name": "fuzz"},
+        "spec": {"containers": [{"name": "c", "image": "i"}, {"name": "d", "image": "i"}]},
+    }
+    answered(http, "POST", base, json.dumps(pod).encode())
+    body = json.dumps({"spec": spec, "metadata": meta}).encode()
+    answered(http, "PATCH", base + "/fuzz", body, "application/strategic-merge-patch+json")
+
+
+@SETTINGS
+@given(ELEMENTS | SCALARS, st.dictionaries(one_of("requests limits claims"), VALUES, max_size=2) | SCALARS)
+def test_claims_that_ask_for_nothing(http, name, resources):
+    base = "/api/v1/namespaces/default/persistentvolumeclaims"
+    answered(
+        http, "POST", base, json.dumps({"metadata": {"generateName": "f-"}, "spec": {"resources": resources}}).encode()
+    )
+    claim = {
+        "metadata": {"name": "fuzz"},
+        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    answered(http, "POST", base, json.dumps(claim).encode())
+    for content_type in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
+        body = json.dumps({"spec": {"resources": resources}}).encode()
+        answered(http, "PATCH", base + "/fuzz", body, content_type)
+        answered(http, "PATCH", base + "/fuzz/status", body, content_type)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity", "x", "gzip, gzip", ""])
+@pytest.mark.parametrize("body", [b"{}", b"", b"\x1f\x8b\x08\0broken", bytes(40)], ids=range(4))
+def test_a_body_that_is_not_encoded_as_it_says(http, encoding, body):
+    headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+    for method, path in (("POST", MAPS), ("PATCH", MAPS + "/x"), ("DELETE", MAPS)):
+        answer = http.client.request(method, path, content=body, headers=headers)
+        assert answer.status_code < 500, answer.text
+
+
 @SETTINGS
 @given(COLLECTIONS, st.binary(max_size=60), TYPES)
 def test_bodies_that_are_noise(http, path, body, content_type):

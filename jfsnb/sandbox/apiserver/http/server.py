@@ -59,7 +59,13 @@ def _server(handler: Handler) -> web.Server:
         loop = asyncio.get_running_loop()
         return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
 
-    return web.Server(handler.handle, request_factory=request, handler_cancellation=True, access_log=None)
+    return web.Server(
+        handler.handle,
+        request_factory=request,
+        handler_cancellation=True,
+        access_log=None,
+        auto_decompress=False,  # Kubernetes takes a body as it comes, whatever Content-Encoding says
+    )
 
 
 def _tls(pki: Path) -> ssl.SSLContext:

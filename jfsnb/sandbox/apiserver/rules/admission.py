@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from jfsnb.driver.settings.quantity import value_of
 from jfsnb.sandbox.apiserver.http.request import Target
 from jfsnb.sandbox.apiserver.rules.status import Cause, forbidden, not_found, qualified
+from jfsnb.sandbox.apiserver.rules.validate import requested
 from jfsnb.sandbox.apiserver.storage.store import Store
 
 Obj = dict[str, Any]
@@ -91,7 +91,7 @@ def check_resize(store: Store, claim: Obj, old: Obj) -> None:
     Raises:
         Failure: 403 otherwise.
     """
-    sizes = [value_of(o["spec"]["resources"]["requests"].get("storage", "0")) or 0 for o in (old, claim)]
+    sizes = [requested(o) for o in (old, claim)]
     if sizes[1] <= sizes[0] or (old.get("status") or {}).get("phase") != "Bound":
         return
     name = claim["metadata"]["name"]

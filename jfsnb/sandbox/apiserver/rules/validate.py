@@ -284,6 +284,12 @@ def _secret_change(new: Obj, old: Obj) -> list[Cause]:
     return causes
 
 
+def requested(claim: Obj) -> int:
+    """Bytes that a claim asks for; 0 where it does not say."""
+    asked = (claim["spec"].get("resources") or {}).get("requests") or {}
+    return int(value_of(str(asked.get("storage", "0"))) or 0)
+
+
 def _claim_change(new: Obj, old: Obj) -> list[Cause]:
     """A claim's spec is immutable after creation, except binding it and asking for more."""
     free = ("resources", "volumeName", "volumeAttributesClassName")
@@ -294,7 +300,7 @@ def _claim_change(new: Obj, old: Obj) -> list[Cause]:
     bound = old["spec"].get("volumeName")
     if before != after or (bound and bound != new["spec"].get("volumeName")):
         return [Cause("FieldValueForbidden", CLAIM_TEXT, "spec")]
-    sizes = [value_of(o["spec"]["resources"]["requests"].get("storage", "0")) or 0 for o in (old, new)]
+    sizes = [requested(o) for o in (old, new)]
     status = value_of(((old.get("status") or {}).get("capacity") or {}).get("storage", "")) or sizes[0]
     if sizes[1] < sizes[0] and sizes[1] < status:
         text = "Forbidden: field can not be less than status.capacity"
