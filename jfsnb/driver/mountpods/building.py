@@ -12,6 +12,7 @@ from jfsnb.driver.config.merging import expand_templates
 from jfsnb.driver.golang.types import shape
 from jfsnb.driver.mountpods import volumes
 from jfsnb.driver.mountpods.command import metrics_port, pod_command
+from jfsnb.driver.mountpods.pod_state import passes_fuse
 from jfsnb.driver.settings import attr as attributes
 from jfsnb.driver.settings.driver_secret import environment_keys
 from jfsnb.driver.settings.host import Host
@@ -149,7 +150,7 @@ def metadata_of(settings: Mapping[str, Any], who: Identity) -> tuple[dict[str, s
 def _container(settings: Json, who: Identity, host: Host, mounts: list[Json]) -> Json:
     attr = settings["Attr"]
     lifecycle = attr.get("lifecycle")
-    if lifecycle is None and not passes_fuse(attr["Image"], None, host):
+    if lifecycle is None and not _hands_on_fuse(attr["Image"], None, host):
         lifecycle = _unmount_before_stop(who.mount_path)
     has_metrics = settings["IsCe"] and not attr["HostNetwork"]
     ports = [{"name": "metrics", "containerPort": metrics_port(settings["Options"])}] if has_metrics else []
@@ -159,7 +160,7 @@ def _container(settings: Json, who: Identity, host: Host, mounts: list[Json]) ->
         "imagePullPolicy": attr.get("imagePullPolicy") or "",
         "command": ["sh", "-c", pod_command(settings, who.mount_path, bool(who.share_mode))],
         "securityContext": {"privileged": True, "runAsUser": 0},
-        "env": _environment(settings, passes_fuse(attr["Image"], lifecycle, host)),
+        "env": _environment(settings, _hands_on_fuse(attr["Image"], lifecycle, host)),
         "ports": ports,
         "resources": attr["Resources"],
         "livenessProbe": attr.get("livenessProbe"),
@@ -183,10 +184,8 @@ def _environment(settings: Json, hands_on_fuse: bool) -> list[Json]:
     return result
 
 
-def passes_fuse(image: str, lifecycle: Mapping[str, Any] | None, host: Host) -> bool:
-    """Whether the driver believes that a client of this image hands on its FUSE descriptor."""
-    command = (((lifecycle or {}).get("preStop") or {}).get("exec") or {}).get("command") or ()
-    return client_support.supports_fuse_passing(image, " ".join(command), host.no_grace_upgrade)
+def _hands_on_fuse(image: str, lifecycle: Mapping[str, Any] | None, host: Host) -> bool:
+    return passes_fuse({"spec": {"containers": [{"image": image, "lifecycle": lifecycle}]}}, host.no_grace_upgrade)
 
 
 def _unmount_before_stop(mount_path: str) -> Json:

@@ -21,10 +21,10 @@ from jfsnb.driver.mountpods.building import (
     Identity,
     build,
     metadata_of,
-    passes_fuse,
 )
 from jfsnb.driver.mountpods.identity import upgrade_uuid_of
 from jfsnb.driver.mountpods.mount_path import read_mount_path, read_options
+from jfsnb.driver.mountpods.pod_state import passes_fuse
 from jfsnb.driver.settings.driver_secret import is_stale, secret_data
 from jfsnb.driver.settings.errors import DriverPanics, SettingsError
 from jfsnb.driver.settings.hash import settings_hash
@@ -206,7 +206,7 @@ def _merge_volumes(spec: Json, container: Json, settings: Mapping[str, Any]) -> 
 def _finished(pod: Json, old: Mapping[str, Any], host: Host) -> Json:
     """The FUSE descriptor's place, where only the new client hands it on; no token of a service account."""
     spec, container = dict(pod["spec"]), dict(_container(pod))
-    if _passes(pod, host) and not _passes(old, host):
+    if passes_fuse(pod, host.no_grace_upgrade) and not passes_fuse(old, host.no_grace_upgrade):
         volume, mount = volumes.fuse_fd(upgrade_uuid_of(old))
         container["env"] = [
             *(e for e in container.get("env") or () if e["name"] != FUSE_FD_VARIABLE),
@@ -219,11 +219,6 @@ def _finished(pod: Json, old: Mapping[str, Any], host: Host) -> Json:
     container["volumeMounts"] = _without_token(container.get("volumeMounts"), account)
     spec["containers"] = [container, *spec["containers"][1:]]
     return {**pod, "spec": shape(spec, "PodSpec")}
-
-
-def _passes(pod: Mapping[str, Any], host: Host) -> bool:
-    container = _container(pod)
-    return passes_fuse(container.get("image", ""), container.get("lifecycle"), host)
 
 
 def _without(items: Iterable[Json] | None, name: str) -> list[Json]:

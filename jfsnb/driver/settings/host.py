@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jfsnb.driver import client_support, images, names
+from jfsnb.driver import images, names
 
 #: What Go's strconv.ParseBool takes for true.
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
@@ -78,7 +78,3 @@ class Host:
     def default_image(self, is_ce: bool) -> str:
         """Image of Mount Pods that nothing else names one for (§2.6, 4 to 6)."""
         return images.env_image(self.env, is_ce)[0] or images.COMPILED_IN[is_ce]
-
-    def passes_fuse(self, image: str, pre_stop: str) -> bool:
-        """Whether a client hands on its FUSE descriptor; ``pre_stop``: the words of its preStop command."""
-        return client_support.supports_fuse_passing(image, pre_stop, self.no_grace_upgrade)
