@@ -24,6 +24,7 @@ from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.leftover import RUN_LABEL
 from jfsnb.checks.snapshot import LogLine, Snapshot
 from jfsnb.driver import names
+from jfsnb.driver.deployment import Deployment
 from jfsnb.driver.mountpods.mount_pods import is_mount_pod, parse_time
 from jfsnb.queries.investigate import faults_of_file
 from jfsnb.queries.slim import (
@@ -149,8 +150,9 @@ def _snapshot(path: Path, texts: Mapping[str, str], objects: dict[str, list[Obj]
     space = csi_pods[0]["metadata"]["namespace"]
     mount_pods = [p for p in pods if is_mount_pod(p, space)]
     others = [p for p in pods if p not in csi_pods and p not in mount_pods]
-    pvs = [v for v in objects["PersistentVolume"] if is_juicefs(v)]
-    ours = juicefs_claims(pvs, objects["PersistentVolumeClaim"], objects["StorageClass"])
+    driver = Deployment.from_object(csi_pods[0]).driver_name
+    pvs = [v for v in objects["PersistentVolume"] if is_juicefs(v, driver)]
+    ours = juicefs_claims(pvs, objects["PersistentVolumeClaim"], objects["StorageClass"], driver)
     workloads = [o for kind in ("StatefulSet", "Deployment") for o in objects[kind] if runs_controller(o)]
     logs = {"csi_logs": names.PLUGIN_CONTAINER, "mount_logs": names.MOUNT_CONTAINER}
     read: dict[str, Any] = {
@@ -170,10 +172,10 @@ def _snapshot(path: Path, texts: Mapping[str, str], objects: dict[str, list[Obj]
         jobs=[j for j in objects["Job"] if _in(space, j) and of_driver(j)] if "Job" in complete else NOT_THERE,
         job_pods=[p for p in pods if _in(space, p) and names.JOB_NAME in (p["metadata"].get("labels") or {})],
         pvs=pvs if "PersistentVolume" in complete else NOT_THERE,
-        foreign_pvs=foreign(objects["PersistentVolume"]) if "PersistentVolume" in complete else NOT_THERE,
+        foreign_pvs=foreign(objects["PersistentVolume"], driver) if "PersistentVolume" in complete else NOT_THERE,
         events=_telling(objects["Event"], space) if "Event" in complete else NOT_THERE,
         daemon_set=_one(objects, complete, "DaemonSet", names.CSI_NODE_DAEMON_SET, space),
-        csi_driver=_one(objects, complete, "CSIDriver", names.DRIVER),
+        csi_driver=_one(objects, complete, "CSIDriver", driver),
         config_map=_one(objects, complete, "ConfigMap", _config_map(csi_pods[0]), space),
         secrets=_secret_keys(objects["Secret"]) if "Secret" in complete else NOT_THERE,
         run_pods=[p for p in pods if RUN_LABEL in (p["metadata"].get("labels") or {})],

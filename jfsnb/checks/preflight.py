@@ -62,7 +62,8 @@ def driver_installed(csi_driver: Obj | Unreadable | None, daemon_set: Obj | Unre
         if isinstance(facts, Unreadable):
             return unreadable(DRIVER, facts)
     if csi_driver is None:
-        return result(DRIVER, Verdict.FAIL, f"there is no CSIDriver {names.DRIVER}")
+        name = Deployment.from_object(daemon_set).driver_name if isinstance(daemon_set, Mapping) else names.DRIVER
+        return result(DRIVER, Verdict.FAIL, f"there is no CSIDriver {name}")
     if daemon_set is None or isinstance(daemon_set, Unreadable):
         return result(DRIVER, Verdict.FAIL, "there is no DaemonSet of CSI nodes")
     found = Deployment.from_object(daemon_set)

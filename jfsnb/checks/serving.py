@@ -51,7 +51,9 @@ EXERCISED = register(
 Obj = Mapping[str, Any]
 
 
-def claim_bound(pvc: Obj | Unreadable | None, pv: Obj | Unreadable | None, claim: str) -> CheckResult:
+def claim_bound(
+    pvc: Obj | Unreadable | None, pv: Obj | Unreadable | None, claim: str, ours: str = names.DRIVER
+) -> CheckResult:
     """The PVC is Bound and its PV is of the JuiceFS driver. None stands for an object that is not there."""
     for facts in (pvc, pv):
         if isinstance(facts, Unreadable):
@@ -71,8 +73,8 @@ def claim_bound(pvc: Obj | Unreadable | None, pv: Obj | Unreadable | None, claim
         return result(BOUND, Verdict.FAIL, f"volume {volume} is not there", evidence)
     driver = (pv.get("spec", {}).get("csi") or {}).get("driver", "none")
     evidence.append(Evidence(f"pv/{volume}", "spec.csi.driver", driver))
-    if driver != names.DRIVER:
-        return result(BOUND, Verdict.FAIL, f"volume {volume} is of driver {driver}, not {names.DRIVER}", evidence)
+    if driver != ours:
+        return result(BOUND, Verdict.FAIL, f"volume {volume} is of driver {driver}, not {ours}", evidence)
     return result(BOUND, Verdict.PASS, f"bound to {volume}", evidence)
 
 
@@ -85,7 +87,7 @@ def single_handle(pv: Obj, pvs: Iterable[Obj] | Unreadable) -> CheckResult:
         p["metadata"]["name"]
         for p in pvs
         if (p.get("spec", {}).get("csi") or {}).get("volumeHandle") == handle
-        and p["spec"]["csi"].get("driver") == names.DRIVER
+        and p["spec"]["csi"].get("driver") == pv["spec"]["csi"].get("driver")
         and p["metadata"]["name"] != name
     )
     evidence = [Evidence(f"pv/{n}", "spec.csi.volumeHandle", handle) for n in (name, *twins)]

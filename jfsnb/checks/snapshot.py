@@ -218,7 +218,7 @@ class Snapshot:
     @property
     def driver_name(self) -> str:
         """As the driver itself is told to be called."""
-        return self.deployment.env.get("DRIVER_NAME") or names.DRIVER
+        return self.deployment.driver_name
 
     @cached_property
     def registered_nodes(self) -> frozenset[str]:

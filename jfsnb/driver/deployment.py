@@ -58,6 +58,11 @@ class Deployment:
         )
 
     @property
+    def driver_name(self) -> str:
+        """Name of the CSI driver, as PVs and StorageClasses give it: DRIVER_NAME where it is set (§0.2)."""
+        return self.env.get("DRIVER_NAME") or names.DRIVER
+
+    @property
     def shares_by_storage_class(self) -> bool:
         return self.env.get("STORAGE_CLASS_SHARE_MOUNT") == "true"
 

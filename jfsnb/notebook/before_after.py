@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from jfsnb.driver import names
 from jfsnb.driver.config import merging as driver_config
 from jfsnb.driver.settings.explain import explain
 from jfsnb.i18n import say
 from jfsnb.queries import driver_facts
 from jfsnb.queries.driver_facts import Driver
+from jfsnb.queries.slim import is_juicefs
 from jfsnb.run import config_map as config
 from jfsnb.run.smoke import manifest
 from jfsnb.run.state import Run
@@ -24,7 +24,8 @@ def smoke_claim(run: Run) -> str:
 def claims(run: Run) -> list[str]:
     """Claims (``namespace/name``) on volumes of the driver."""
     volumes = run.cluster.list("persistentvolumes")
-    ours = (pv["spec"] for pv in volumes if (pv["spec"].get("csi") or {}).get("driver") == names.DRIVER)
+    name = driver_facts.find_driver(run.cluster, run.settings.driver_namespace).deployment.driver_name
+    ours = (pv["spec"] for pv in volumes if is_juicefs(pv, name))
     found = {f"{ref['namespace']}/{ref['name']}" for spec in ours if (ref := spec.get("claimRef"))}
     return sorted(found | {smoke_claim(run)})
 

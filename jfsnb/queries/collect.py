@@ -133,14 +133,15 @@ def _lists(
     """Lists in parallel; CSI nodes are asked while the longer ones come.
 
     Args:
-        app_pods: how to read them, given the other lists; None: not at all.
+        app_pods: how to read them, given the other lists and the driver's name; None: not at all.
     """
     driver = driver or driver_facts.find_driver(cluster, driver_namespace)
     others: list[Obj] = []
+    name = driver.deployment.driver_name
     reads: dict[str, Callable[[], Any]] = {
         "nodes": lambda: cluster.list("nodes"),
         "mount_pods": lambda: _mount_pods(cluster, driver.namespace),
-        "pvs": lambda: _volumes(cluster, others),
+        "pvs": lambda: _volumes(cluster, others, name),
         "pvcs": lambda: cluster.list("persistentvolumeclaims"),
         "storage_classes": lambda: cluster.list("storageclasses"),
         "csi_nodes": lambda: cluster.list("csinodes"),
@@ -151,7 +152,7 @@ def _lists(
         "run_pods": lambda: [
             {"kind": "Pod", **p} for page in cluster.pages("pods", labels=RUN_LABEL, metadata_only=True) for p in page
         ],
-        "csi_driver": lambda: cluster.find("csidrivers", name=names.DRIVER),
+        "csi_driver": lambda: cluster.find("csidrivers", name=name),
         "events": lambda: [
             *cluster.list("events", fields="type=Warning"),
             *cluster.list("events", driver.namespace, fields="reason=Upgrade"),
@@ -167,18 +168,18 @@ def _lists(
         config_map=driver.config_map,
     ).but(**unread)
     with ThreadPoolExecutor(THREADS) as pool:
-        running = {name: pool.submit(ask_pods.attempt, read) for name, read in reads.items() if name in parts}
+        running = {part: pool.submit(ask_pods.attempt, read) for part, read in reads.items() if part in parts}
         early = pool.submit(ask_pods.attempt, lambda: _metadata(cluster, {})) if app_pods is _metadata else None
         base = base.but(nodes=running["nodes"].result())
         if ask_nodes and not isinstance(base.part("nodes"), Unreadable):
             base = base.but(**ask_pods.csi_nodes(cluster, base))
-        found: dict[str, Any] = {name: future.result() for name, future in running.items()}
+        found: dict[str, Any] = {part: future.result() for part, future in running.items()}
         if "pvs" in found:
             found["foreign_pvs"] = found["pvs"] if isinstance(found["pvs"], Unreadable) else others
         if early is not None:
             found["app_pods"] = early.result()
         elif app_pods is not None:
-            found["app_pods"] = ask_pods.attempt(lambda: app_pods(cluster, found))
+            found["app_pods"] = ask_pods.attempt(lambda: app_pods(cluster, {**found, "driver": name}))
     return base.but(**found)
 
 
@@ -188,12 +189,12 @@ def _mount_pods(cluster: Cluster, namespace: str) -> list[Obj]:
     return [slim_mount_pod(p, shared) for page in pages for p in page]
 
 
-def _volumes(cluster: Cluster, others: list[Obj]) -> list[Obj]:
+def _volumes(cluster: Cluster, others: list[Obj], driver: str) -> list[Obj]:
     """The driver's volumes; of others only whose they are is noted."""
     found = []
     for page in cluster.pages("persistentvolumes"):
-        found += [v for v in page if is_juicefs(v)]
-        others += foreign(page)
+        found += [v for v in page if is_juicefs(v, driver)]
+        others += foreign(page, driver)
     return found
 
 
@@ -232,7 +233,7 @@ def _waiting(cluster: Cluster, found: Mapping[str, Any], known: Collection[str])
     """Pods that are pending with a claim on JuiceFS, whatever they wait for."""
     if any(isinstance(found[name], Unreadable) for name in ("pvs", "pvcs", "storage_classes")):
         return []
-    ours = juicefs_claims(found["pvs"], found["pvcs"], found["storage_classes"])
+    ours = juicefs_claims(found["pvs"], found["pvcs"], found["storage_classes"], found["driver"])
     pending = (p for p in cluster.list("pods", fields="status.phase=Pending") if p["metadata"]["uid"] not in known)
     return [slim(p) for p in pending if ours & {(p["metadata"]["namespace"], claim) for _, claim in claims_of(p)}]
 
@@ -248,7 +249,7 @@ def _all_users(cluster: Cluster, found: Mapping[str, Any]) -> list[Obj]:
     """Pods that use JuiceFS, also those that nobody was asked to mount anything for yet."""
     if any(isinstance(found[name], Unreadable) for name in ("pvs", "pvcs", "storage_classes")):
         return _users(cluster, found)
-    ours = juicefs_claims(found["pvs"], found["pvcs"], found["storage_classes"])
+    ours = juicefs_claims(found["pvs"], found["pvcs"], found["storage_classes"], found["driver"])
     return [slim(p) for page in cluster.pages("pods") for p in page if uses_juicefs(p, ours)]
 
 

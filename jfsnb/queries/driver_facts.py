@@ -171,7 +171,9 @@ def find_volume(cluster: Cluster, namespace: str, claim: str) -> Volume:
     pv = cluster.get("persistentvolumes", name=pvc["spec"]["volumeName"])
     csi = pv["spec"].get("csi") or {}
     if csi.get("driver") != names.DRIVER:
-        raise not_ours(pv["metadata"]["name"], csi.get("driver") or "no CSI driver")
+        ours = find_driver(cluster).deployment.driver_name  # which may have another name
+        if csi.get("driver") != ours:
+            raise not_ours(pv["metadata"]["name"], csi.get("driver") or "no CSI driver", ours)
     return Volume(pvc, pv, _is_ce(cluster, csi))
 
 
@@ -190,10 +192,10 @@ def bound(pvc: Obj | None, namespace: str, claim: str) -> Obj:
     return pvc
 
 
-def not_ours(pv: str, driver: str = "another driver") -> NotInCluster:
+def not_ours(pv: str, driver: str = "another driver", ours: str = names.DRIVER) -> NotInCluster:
     """The error for a volume that no JuiceFS client serves."""
     return NotInCluster(
-        f"PersistentVolume {pv} belongs to {driver}, not to {names.DRIVER}", "set pvc to a claim on a JuiceFS volume"
+        f"PersistentVolume {pv} belongs to {driver}, not to {ours}", "set pvc to a claim on a JuiceFS volume"
     )
 
 

@@ -71,7 +71,7 @@ def volume_of(known: Snapshot, namespace: str, claim: str) -> Volume:
     pvc = driver_facts.bound(known.pvc_by_key.get((namespace, claim)), namespace, claim)
     pv = known.pv_by_name.get(pvc["spec"]["volumeName"])
     if pv is None:
-        raise driver_facts.not_ours(pvc["spec"]["volumeName"])
+        raise driver_facts.not_ours(pvc["spec"]["volumeName"], ours=known.driver_name)
     return Volume(pvc, pv, known.is_ce(pv))
 
 

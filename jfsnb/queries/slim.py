@@ -15,14 +15,14 @@ from jfsnb.driver.mountpods.mount_pods import claims_of, is_mount_pod
 Obj = dict[str, Any]
 
 
-def is_juicefs(pv: Mapping[str, Any]) -> bool:
-    """Whether a PV is the driver's."""
-    return ((pv.get("spec") or {}).get("csi") or {}).get("driver") == names.DRIVER
+def is_juicefs(pv: Mapping[str, Any], driver: str = names.DRIVER) -> bool:
+    """Whether a PV is the driver's, by the driver's name."""
+    return ((pv.get("spec") or {}).get("csi") or {}).get("driver") == driver
 
 
-def foreign(pvs: Iterable[Mapping[str, Any]]) -> list[Obj]:
+def foreign(pvs: Iterable[Mapping[str, Any]], driver: str = names.DRIVER) -> list[Obj]:
     """Volumes that are not the driver's: their names, and whose they are."""
-    others = (v for v in pvs if not is_juicefs(v))
+    others = (v for v in pvs if not is_juicefs(v, driver))
     return [{"metadata": {"name": v["metadata"]["name"]}, "spec": {"csi": {"driver": _driver_of(v)}}} for v in others]
 
 
@@ -32,12 +32,18 @@ def _driver_of(pv: Mapping[str, Any]) -> str:
     return str((spec.get("csi") or {}).get("driver") or next((k for k in kinds if k in spec), "another kind"))
 
 
-def juicefs_claims(pvs: Iterable[Obj], pvcs: Iterable[Obj], classes: Iterable[Obj]) -> set[tuple[str, str]]:
-    """(namespace, name) of claims that are bound to a volume of the driver, or that ask for one."""
+def juicefs_claims(
+    pvs: Iterable[Obj], pvcs: Iterable[Obj], classes: Iterable[Obj], driver: str = names.DRIVER
+) -> set[tuple[str, str]]:
+    """(namespace, name) of claims that are bound to a volume of the driver, or that ask for one.
+
+    Args:
+        pvs: the driver's. driver: its name.
+    """
     volumes = list(pvs)
     named = {v["metadata"]["name"] for v in volumes}
     there = {c["metadata"]["name"]: c.get("provisioner") for c in classes}
-    ours = {name for name, provisioner in there.items() if provisioner == names.DRIVER}
+    ours = {name for name, provisioner in there.items() if provisioner == driver}
     specs = ((c["metadata"], c.get("spec") or {}) for c in pvcs)
     claims = {
         (meta.get("namespace", ""), meta["name"])

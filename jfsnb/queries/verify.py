@@ -54,7 +54,7 @@ def verify(known: Snapshot, namespace: str, target: str, image: str = "") -> Fin
         pvc = known.pvc_by_key.get((namespace, claim))
         name = ((pvc or {}).get("spec") or {}).get("volumeName", "")
         if name not in known.foreign_drivers:
-            checks.append(claim_bound(pvc, known.pv_by_name.get(name), f"{namespace}/{claim}"))
+            checks.append(claim_bound(pvc, known.pv_by_name.get(name), f"{namespace}/{claim}", known.driver_name))
     for app in pods:
         found, judged = _verify_pod(known, app, image, claim)
         rows += found
@@ -88,7 +88,8 @@ def serving(known: Snapshot, app: Obj, only: str = "") -> list[MountPod]:
 def _pairing(known: Snapshot, app: Obj) -> Pairing:
     namespace = app["metadata"]["namespace"]
     claims = [known.pvc_by_key[namespace, c] for _, c in claims_of(app) if (namespace, c) in known.pvc_by_key]
-    return pair(app, claims, known.pvs, known.parsed, process_mode=known.deployment.process_mode)
+    told = known.deployment
+    return pair(app, claims, known.pvs, known.parsed, driver=told.driver_name, process_mode=told.process_mode)
 
 
 def _lives(pod: Obj) -> bool:

@@ -57,13 +57,13 @@ def _cast(run: Run, driver: Driver) -> Table:
     def add(role: str, kind: str, name: str, namespace: str, says: str) -> None:
         rows.append({"role": role, "kind": kind, "name": name, "namespace": namespace, "what_it_says": says})
 
-    registered = cluster.find("csidrivers", name=names.DRIVER)
+    registered = cluster.find("csidrivers", name=driver.deployment.driver_name)
     if registered is not None:
         spec = registered["spec"]
         add(
             "the driver's entry in Kubernetes",
             "CSIDriver",
-            names.DRIVER,
+            driver.deployment.driver_name,
             "",
             f"attachRequired {spec.get('attachRequired')}, podInfoOnMount {spec.get('podInfoOnMount')}",
         )
@@ -80,7 +80,7 @@ def _cast(run: Run, driver: Driver) -> Table:
         f"key {names.CONFIG_KEY}, {len(driver.config_text.splitlines())} lines; names the Mount Pods' image",
     )
     for storage_class in cluster.list("storageclasses"):
-        if storage_class.get("provisioner") == names.DRIVER:
+        if storage_class.get("provisioner") == driver.deployment.driver_name:
             says = f"reclaimPolicy {storage_class.get('reclaimPolicy')}"
             add("how volumes are made", "StorageClass", storage_class["metadata"]["name"], "", says)
     if not settings.storage_class:
@@ -100,7 +100,7 @@ def _node_rows(driver: Driver, nodes: Iterable[Obj], csi_nodes: Iterable[Obj], p
     registered = {
         n["metadata"]["name"]
         for n in csi_nodes
-        if any(d.get("name") == names.DRIVER for d in (n.get("spec") or {}).get("drivers") or ())
+        if any(d.get("name") == driver.deployment.driver_name for d in (n.get("spec") or {}).get("drivers") or ())
     }
     served = [p.node for p in pods]
     rows = []
@@ -202,8 +202,9 @@ def pairing_of(run: Run, driver: Driver, app: Obj, mount_pods: Iterable[MountPod
     bound = [c for c in claims if c is not None]
     volumes = [run.cluster.find("persistentvolumes", name=c["spec"].get("volumeName", "-")) for c in bound]
     pods = driver_facts.facts_of(driver_facts.mount_pods(run.cluster, driver)) if mount_pods is None else mount_pods
-    process = driver.deployment.process_mode
-    return pair(app, bound, [v for v in volumes if v is not None], pods, process_mode=process)
+    told = driver.deployment
+    found = [v for v in volumes if v is not None]
+    return pair(app, bound, found, pods, driver=told.driver_name, process_mode=told.process_mode)
 
 
 def volume_now(run: Run) -> Volume:

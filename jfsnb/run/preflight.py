@@ -14,7 +14,7 @@ from jfsnb.checks.serving import claim_bound
 from jfsnb.checks.tier import FULL, REAL_CLUSTER, real_data_path
 from jfsnb.cluster import access
 from jfsnb.cluster.client import KUBE_SYSTEM, Cluster
-from jfsnb.driver import names, placing
+from jfsnb.driver import placing
 from jfsnb.errors import NotInCluster, PermissionMissing, SandboxError
 from jfsnb.queries import driver_facts
 from jfsnb.queries.driver_facts import Driver
@@ -66,7 +66,7 @@ def preflight(run: Run) -> Preflight:
         wanted = needed(settings.namespace, found.namespace, makes_claim, found.config_name, settings.driver_namespace)
         permissions = ask(cluster, wanted)
     _refuse_missing(run, permissions, timeline)
-    csi_driver = cluster.find("csidrivers", name=names.DRIVER)
+    csi_driver = cluster.find("csidrivers", name=found.deployment.driver_name)
     places = places_for_smoke_pods(run, found)
     checks_found = [
         real_data_path(cluster.tier, cluster.tier_reason),
@@ -86,7 +86,7 @@ def preflight(run: Run) -> Preflight:
                 f"there is no StorageClass {settings.storage_class}", "set storage_class to an existing one"
             )
     else:
-        checks_found.append(_claim(cluster, settings.namespace, settings.pvc))
+        checks_found.append(_claim(cluster, settings.namespace, settings.pvc, found.deployment.driver_name))
     version = found.deployment.version
     rows: list[Row] = [
         {"what": what, "value": value}
@@ -223,7 +223,7 @@ def places_for_smoke_pods(run: Run, driver: Driver) -> tuple[checks.Landing, ...
     registered = {
         n["metadata"]["name"]
         for n in cluster.list("csinodes")
-        if any(d.get("name") == names.DRIVER for d in (n.get("spec") or {}).get("drivers") or ())
+        if any(d.get("name") == driver.deployment.driver_name for d in (n.get("spec") or {}).get("drivers") or ())
     }
     daemon_set = driver.daemon_set if isinstance(driver.daemon_set, dict) else None
     image = pod["spec"]["containers"][0]["image"]
@@ -257,8 +257,8 @@ def nodes_with_driver(cluster: Cluster, driver: Driver) -> tuple[dict[str, Obj],
     return ready, others
 
 
-def _claim(cluster: Cluster, namespace: str, name: str) -> Any:
+def _claim(cluster: Cluster, namespace: str, name: str, driver: str) -> Any:
     pvc = cluster.find("persistentvolumeclaims", namespace, name)
     volume = ((pvc or {}).get("spec") or {}).get("volumeName")
     pv = cluster.find("persistentvolumes", name=volume) if volume else None
-    return claim_bound(pvc, pv, f"{namespace}/{name}")
+    return claim_bound(pvc, pv, f"{namespace}/{name}", driver)

@@ -57,7 +57,7 @@ def chain(run: Run) -> Chain:
     found = pairing.volume_of(known.claim)
     pvc = run.cluster.find("persistentvolumeclaims", known.namespace, known.claim)
     pv = run.cluster.find("persistentvolumes", name=found.pv) if found and found.pv else None
-    checks = [claim_bound(pvc, pv, known.claim), served_by_one(pairing, known.claim)]
+    checks = [claim_bound(pvc, pv, known.claim, driver.deployment.driver_name), served_by_one(pairing, known.claim)]
     serving = found.mount_pod if found else None
     if serving is not None:
         checks.append(mount_pod_ready(serving))

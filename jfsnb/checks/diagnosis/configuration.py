@@ -107,10 +107,12 @@ def owned(snapshot: Snapshot) -> Iterator[CheckResult]:
     needs=["storage_classes", "pvs"],
 )
 def class_changed(snapshot: Snapshot) -> Iterator[CheckResult]:
-    classes = {c["metadata"]["name"]: c for c in snapshot.storage_classes if c.get("provisioner") == names.DRIVER}
+    classes = {
+        c["metadata"]["name"]: c for c in snapshot.storage_classes if c.get("provisioner") == snapshot.driver_name
+    }
     for pv in snapshot.pvs:
         owner = classes.get(pv.get("spec", {}).get("storageClassName") or "")
-        if owner is None or (pv["spec"].get("csi") or {}).get("driver") != names.DRIVER:
+        if owner is None or (pv["spec"].get("csi") or {}).get("driver") != snapshot.driver_name:
             continue
         wanted, actual = owner.get("mountOptions") or [], pv["spec"].get("mountOptions") or []
         if wanted != actual and "${" not in str(wanted):

@@ -138,7 +138,7 @@ def _juicefs_claims(snapshot: Snapshot, pod: Obj) -> Iterator[tuple[str, str]]:
     for _, claim in claims_of(pod):
         pv_name = snapshot.pvc_by_key.get((namespace, claim), {}).get("spec", {}).get("volumeName", "")
         pv = snapshot.pv_by_name.get(pv_name)
-        if pv is not None and (pv["spec"].get("csi") or {}).get("driver") == names.DRIVER:
+        if pv is not None and (pv["spec"].get("csi") or {}).get("driver") == snapshot.driver_name:
             yield claim, pv_name
 
 
