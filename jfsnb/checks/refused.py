@@ -31,12 +31,13 @@ def refused_volumes(known: Snapshot) -> list[tuple[Mapping[str, Any], str]]:
     answers: dict[tuple[Any, ...], str] = {}
     found: list[tuple[Mapping[str, Any], str]] = []
     for pv in known.pvs:
-        claim, is_ce = known.claim_of(pv["metadata"]["name"]), known.is_ce(pv)
+        claim = known.claim_of(pv["metadata"]["name"])
         if (pv["spec"].get("csi") or {}).get("driver") != known.driver_name or claim is None:
             continue
-        wanted, fields = Wanted.by_objects(pv, claim, is_ce), _fields(known.config, claim)
+        # of which edition it is only its Secret tells, and nothing that is looked at here depends on it
+        wanted, fields = Wanted.by_objects(pv, claim, is_ce=True), _fields(known.config, claim)
         told = {key: value for key, value in wanted.attributes.items() if key not in OWN_ATTRIBUTES}
-        key = (str(sorted(told.items())), wanted.options, str(wanted.annotations), is_ce, str(fields))
+        key = (str(sorted(told.items())), wanted.options, str(wanted.annotations), str(fields))
         if key not in answers:
             answers[key] = refusal(wanted, fields, host)
         if answers[key]:
