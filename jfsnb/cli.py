@@ -71,9 +71,10 @@ def _speak(context: click.Context, option: click.Parameter, lang: str | None) ->
 _OPTIONS: dict[str, dict[str, Any]] = {
     "cluster": {"help": "A context of the kubeconfig, or 'sandbox' (the default)."},
     "from": {
-        "type": click.Path(exists=True),
+        "metavar": "FILE",
         "help": "Ask a file of 'jfsnb collect', or a folder of kubectl's output, in place of a cluster.",
     },
+    "at": {"metavar": "TIME", "help": "Of a history (collect --every): the last moment that is not later."},
     "kubeconfig": {"type": click.Path(exists=True, dir_okay=False), "help": "Default: $KUBECONFIG or ~/.kube/config."},
     "driver-namespace": {"help": "Where the CSI driver runs; found when not given."},
     "namespace": {"help": "Where the smoke Pods go."},
@@ -116,10 +117,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 _SHORT = {"output": "-o", "namespace": "-n"}
 _CLUSTER = ("cluster", "kubeconfig", "driver-namespace")
-_PLACE = ("from", *_CLUSTER)
+_PLACE = ("from", "at", *_CLUSTER)
 _UPGRADE = ("how", "stall-budget", "app-image")
 _COMPARISON = tuple(name.replace("_", "-") for name in COMPARISON)
-_ELSEWHERE = ("from", "outputs", "output", "strict", "lang")
+_ELSEWHERE = ("from", "at", "outputs", "output", "strict", "lang")
 _EVERYTHING = tuple(name for name in _OPTIONS if name not in (*_ELSEWHERE, *_COMPARISON))
 _EVERYONE = click.option(
     "--all", "--deep", "everyone", is_flag=True, help="Ask every Mount Pod for its client, however many there are."
@@ -496,28 +497,31 @@ def doctor(output: str, strict: bool, everyone: bool, **options: Any) -> Any:
 @_options(*_CLUSTER, "lang")
 @click.option("-o", "--output", "file", metavar="FILE", help="[default: jfsnb-CONTEXT-TIME.zip]")
 @click.option("--dry-run", is_flag=True, help="Only say what would be read.")
+@click.option("--every", default="", metavar="5m", help="Again and again, as a history in one file.")
+@click.option("--for", "duration", default="", metavar="2h", help="How long; else until Ctrl-C.")
 @_EVERYONE
 @_told
-def collect(file: str | None, dry_run: bool, everyone: bool, **options: Any) -> Any:
+def collect(file: str | None, dry_run: bool, every: str, duration: str, everyone: bool, **options: Any) -> Any:
     """Read what the questions need of a cluster into one file, to ask it elsewhere, at another time, with --from.
 
     Reads only; secrets are left out. Exit codes: 0, or 3 when something could not be read (the file says what).
     """
     from jfsnb.commands.collect import collect as collect_it
 
-    return collect_it(_given(options), Path(file) if file else None, dry_run, everyone)
+    times = (every, duration) if every or duration else None
+    return collect_it(_given(options), Path(file) if file else None, dry_run, everyone, times)
 
 
 @main.command()
-@click.argument("before", metavar="FILE", type=click.Path(exists=True))
-@click.argument("after", metavar="FILE", type=click.Path(exists=True))
+@click.argument("before", metavar="FILE[#TIME]")
+@click.argument("after", metavar="FILE[#TIME]")
 @_options("output", "lang")
 @_told
 def diff(before: str, after: str, output: str) -> Any:
     """What changed between two collections: Mount Pods, clients, configuration, findings."""
     from jfsnb.commands.collect import diff as compare
 
-    return compare(Path(before), Path(after), output)
+    return compare(before, after, output)
 
 
 @main.command()
@@ -558,8 +562,12 @@ def report(run_id: str | None, outputs: str | None) -> None:
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given; a file takes the place of the cluster."""
     found = {name: value for name, value in options.items() if value is not None}
-    if file := found.pop("from", None):
+    file, at = found.pop("from", None), found.pop("at", None)
+    if file or at:
+        from jfsnb.errors import UsageError
         from jfsnb.settings import FILE
 
-        found["cluster"] = FILE + file
+        if not file:
+            raise UsageError("--at goes with a file", "name it: --from FILE")
+        found["cluster"] = FILE + file + (f"#{at}" if at else "")
     return found

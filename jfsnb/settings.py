@@ -141,9 +141,10 @@ class Settings:
         return self.cluster == SANDBOX
 
     @property
-    def file(self) -> Path | None:
-        """What was collected of a cluster and is to be asked in its place; None for a cluster."""
-        return Path(self.cluster.removeprefix(FILE)) if self.cluster.startswith(FILE) else None
+    def file(self) -> str | None:
+        """What was collected of a cluster and is to be asked in its place (``PATH`` or, of a history, ``PATH#TIME``);
+        None for a cluster."""
+        return self.cluster.removeprefix(FILE) if self.cluster.startswith(FILE) else None
 
     @property
     def folder(self) -> Path:

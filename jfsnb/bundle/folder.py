@@ -177,7 +177,7 @@ def _snapshot(path: Path, texts: Mapping[str, str], objects: dict[str, list[Obj]
         daemon_set=_one(objects, complete, "DaemonSet", names.CSI_NODE_DAEMON_SET, space),
         csi_driver=_one(objects, complete, "CSIDriver", driver),
         config_map=_one(objects, complete, "ConfigMap", _config_map(csi_pods[0]), space),
-        secrets=_secret_keys(objects["Secret"]) if "Secret" in complete else NOT_THERE,
+        secret_keys=_secret_keys(objects["Secret"]) if "Secret" in complete else NOT_THERE,
         run_pods=[p for p in pods if RUN_LABEL in (p["metadata"].get("labels") or {})],
         csi_files={p["metadata"]["name"]: _config(texts, p["metadata"]["name"]) for p in csi_pods},
         csi_file_times={},

@@ -9,6 +9,8 @@ from jfsnb.checks.snapshot import PARTS
 
 FORMAT, VERSION = "jfsnb snapshot", 1
 MANIFEST, README = "manifest.json", "README.txt"
+#: In a history: each moment's manifest, and what members hold, by its sha256.
+MOMENTS, BLOBS = "moments/", "blobs/"
 #: Single objects (null where there is none), what was read Pod by Pod as text and as data, and lists of objects.
 SINGLES = ("daemon_set", "csi_driver", "config_map")
 TEXTS = {
@@ -16,9 +18,9 @@ TEXTS = {
     "csi_logs": "csi-nodes/{}/log.txt",
     "mount_logs": "mount-pods/{}/log.txt",
 }
-ANSWERS = ("secrets", "csi_file_times", "clients", "next_hashes")
+ANSWERS = ("secret_keys", "csi_file_times", "clients", "next_hashes")
 #: Names and nothing else: a Secret's keys look like secrets to the redactor, as they stand behind its name.
-NAMES = ("secrets",)
+NAMES = ("secret_keys",)
 LISTS = tuple(name for name in PARTS if name not in (*SINGLES, *TEXTS, *ANSWERS))
 #: Lines rather than one text.
 LOGS = ("csi_logs", "mount_logs")

@@ -12,7 +12,7 @@ from jfsnb.queries.more import MORE_LINES
 
 #: What nobody tried, and what answers do without: no trouble that it is not there.
 _CHOSEN = ("not asked", "this question does not need it")
-_WELCOME = ("secrets", "next_hashes")
+_WELCOME = ("secret_keys", "next_hashes")
 
 
 def rows(everyone: bool) -> Table:

@@ -19,11 +19,14 @@ from jfsnb.queries.investigate import faults_of_file
 NOT_THERE = Unreadable("it is not in the file")
 
 
-def read(path: Path) -> Snapshot:
+def read(path: Path, at: datetime | None = None) -> Snapshot:
     """The snapshot in a file of ``jfsnb collect``, or in a folder of kubectl's output.
 
+    Args:
+        at: of a history the last moment that is not later; None: the last.
+
     Raises:
-        BundleInvalid: damaged, or not made for this. UsageError: there is none.
+        BundleInvalid: damaged, or not made for this. UsageError: there is none, or the history begins later.
     """
     if path.is_dir():
         from jfsnb.bundle.folder import read_folder
@@ -31,7 +34,7 @@ def read(path: Path) -> Snapshot:
         return read_folder(path)
     if not path.is_file():
         raise UsageError(f"there is no file {path}", "make one: jfsnb collect -o FILE")
-    members, manifest = members_of(path)
+    members, manifest = members_of(path, at)
     with faults_of_file(path.name):
         return _snapshot(path, members, manifest)
 
@@ -88,7 +91,7 @@ def _answer(path: Path, name: str, value: Any) -> Any:
     wrong = damaged(path, f"{layout.member_of(name)!r} has an entry that makes no sense")
     if name == "csi_file_times":
         return parse_time(value) if isinstance(value, str) else None
-    if name == "secrets":
+    if name == "secret_keys":
         if value is not None and not (isinstance(value, list) and all(isinstance(key, str) for key in value)):
             raise wrong
         return value
@@ -122,6 +125,12 @@ def _texts(name: str, members: Mapping[str, bytes], why: Any) -> Each[Any] | Unr
             clean = "\n".join(sound.printable(line) for line in text.split("\n"))
             found[pod] = tuple(map(LogLine.stamped, clean.splitlines())) if name in layout.LOGS else clean
     return Each({**found, **_whys(why)})
+
+
+def named(text: str) -> Snapshot:
+    """The snapshot that ``PATH`` or ``PATH#TIME`` names. Raises as ``read``."""
+    path, mark, time = text.rpartition("#")
+    return read(Path(path), moment(time)) if mark and not Path(text).exists() else read(Path(text))
 
 
 def moment(text: str) -> datetime:

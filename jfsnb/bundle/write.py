@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -18,7 +20,7 @@ from jfsnb.bundle import layout
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.parts import Each
 from jfsnb.checks.snapshot import LogLine, Snapshot
-from jfsnb.redact import HIDDEN, may_hold_secrets, redact, redact_lines, redact_text
+from jfsnb.redact import HIDDEN, may_hold_secrets, redact, redact_text
 
 #: The earliest that a zip file can say.
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -34,16 +36,47 @@ def write(snapshot: Snapshot, path: Path, more: Mapping[str, str] | None = None)
         more: texts that no question looks at, by their name below ``more/``.
     """
     data, manifest = as_zip(snapshot, more or {})
+    with _whole(path) as sink:
+        sink.write(data)
+    return manifest
+
+
+def append(snapshot: Snapshot, path: Path, more: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Add a moment to a history, or begin one; what an earlier moment holds already is not stored again.
+
+    Returns:
+        The moment's manifest.
+    """
+    members = dict(sorted(_members(snapshot, more or {})))
+    manifest = manifest_of(snapshot, {name: _told(content) for name, content in members.items()})
+    with _whole(path) as sink:
+        if path.exists():
+            with open(path, "rb") as before:
+                shutil.copyfileobj(before, sink)
+        with zipfile.ZipFile(sink, "a", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+            there = set(archive.namelist())
+            for content in members.values():
+                blob = layout.BLOBS + hashlib.sha256(content).hexdigest()
+                if blob not in there:
+                    _add(archive, blob, content)
+                    there.add(blob)
+            moment = f"{layout.MOMENTS}{snapshot.now:%Y-%m-%dT%H-%M-%S.%fZ}.json"
+            _add(archive, moment, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+    return manifest
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name only when it is complete; only its owner can read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as sink:
-            sink.write(data)
+        with os.fdopen(handle, "w+b") as sink:
+            yield sink
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return manifest
 
 
 def as_zip(snapshot: Snapshot, more: Mapping[str, str]) -> tuple[bytes, dict[str, Any]]:
@@ -52,12 +85,17 @@ def as_zip(snapshot: Snapshot, more: Mapping[str, str]) -> tuple[bytes, dict[str
     sums: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
         for member, content in sorted(_members(snapshot, more)):
-            hidden = content.count(HIDDEN.encode())
-            sums[member] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "hidden": hidden}
+            sums[member] = _told(content)
             _add(archive, member, content)
         manifest = manifest_of(snapshot, sums)
         _add(archive, layout.MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
     return sink.getvalue(), manifest
+
+
+def _told(content: bytes) -> dict[str, Any]:
+    """What the manifest says of a member."""
+    hidden = content.count(HIDDEN.encode())
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "hidden": hidden}
 
 
 def _add(archive: zipfile.ZipFile, member: str, content: bytes) -> None:
@@ -87,7 +125,7 @@ def _unreadable(snapshot: Snapshot) -> Iterator[tuple[str, Any]]:
     for name in (*layout.LISTS, *layout.SINGLES, *layout.TEXTS, *layout.ANSWERS):
         part = snapshot.part(name)
         if isinstance(part, Unreadable):
-            yield name, part.why
+            yield name, redact_text(part.why)
         elif isinstance(part, Each) and part.unread:
             yield name, {key: redact_text(part.unread[key].why) for key in sorted(part.unread)}
 
@@ -108,7 +146,7 @@ def _members(snapshot: Snapshot, more: Mapping[str, str]) -> Iterator[tuple[str,
             for pod, value in snapshot.part(name).items():
                 yield layout.text_member(name, pod), _text(snapshot, name, value).encode()
     for member, text in more.items():
-        yield f"more/{member}", "".join(f"{line}\n" for line in redact_lines(text.splitlines())).encode()
+        yield f"more/{member}", redact_text(text).encode()
 
 
 def _list(items: Any) -> bytes:
@@ -143,7 +181,7 @@ def _plain(value: Any) -> Any:
 
 def _text(snapshot: Snapshot, part: str, value: Any) -> str:
     if part in layout.LOGS:
-        return "".join(f"{line}\n" for line in redact_lines(map(_stamped, value)))
+        return redact_text("".join(f"{_stamped(line)}\n" for line in value))  # some stand on two lines
     config = snapshot.part("config_map")
     wanted = None if isinstance(config, Unreadable) else snapshot.config_text
     text = redact_text(str(value))

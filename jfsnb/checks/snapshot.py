@@ -77,7 +77,7 @@ class Snapshot:
         jobs: of the driver (canary, delete, clean-cache …). job_pods: the Pods of Jobs in its namespace.
         csi_driver: the CSIDriver object; None when there is none.
         config_map: that holds config.yaml; None when there is none.
-        secrets: namespace/name → its keys, never its values; None where there is no such Secret.
+        secret_keys: namespace/name of a Secret → its keys, never its values; None where there is no such Secret.
         csi_logs, mount_logs: Pod name → lines. csi_files: CSI node Pod → its config.yaml.
         csi_file_times: CSI node Pod → when the kubelet wrote that file; None when that is not known.
         clients: Mount Pod → versions of its client by source (jfsnb.queries.clients).
@@ -110,7 +110,7 @@ class Snapshot:
     run_pods: Part[Sequence[Obj]] = Part()
     csi_driver: Part[Obj | None] = Part()
     config_map: Part[Obj | None] = Part()
-    secrets: EachPart[Sequence[str] | None] = EachPart()
+    secret_keys: EachPart[Sequence[str] | None] = EachPart()
     csi_logs: EachPart[Sequence[str]] = EachPart()
     csi_files: EachPart[str] = EachPart()
     csi_file_times: EachPart[datetime | None] = EachPart()
@@ -267,9 +267,10 @@ class Snapshot:
     def is_ce(self, pv: Mapping[str, Any]) -> bool:
         """Community edition, by the driver's own test: its Secret has a metaurl. Where that is not known: yes."""
         ref = (pv["spec"].get("csi") or {}).get("nodePublishSecretRef") or {}
-        if isinstance(self.part("secrets"), Unreadable):
+        known = self.part("secret_keys")
+        if not ref or isinstance(known, Unreadable):
             return True
-        keys = self.secrets.of(f"{ref.get('namespace', '')}/{ref.get('name', '')}") if ref else None
+        keys = known.of(f"{ref.get('namespace', '')}/{ref.get('name', '')}")
         return keys is None or isinstance(keys, Unreadable) or "metaurl" in keys
 
     @cached_property

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any
 
 from jfsnb.commands.answers import JSON, print_json, say, text_table
@@ -14,14 +18,25 @@ from jfsnb.errors import UsageError
 from jfsnb.settings import Settings
 
 
-def collect(options: Mapping[str, Any], file: Path | None, dry_run: bool, everyone: bool) -> int:
-    """Read, write, and say what was read and what was not; 3 when something could not be read."""
+def collect(
+    options: Mapping[str, Any],
+    file: Path | None,
+    dry_run: bool,
+    everyone: bool,
+    times: tuple[str, str] | None = None,
+) -> int:
+    """Read, write, and say what was read and what was not; 3 when something could not be read.
+
+    Args:
+        times: for a history: how often, and how long.
+    """
     from jfsnb.bundle import plan
     from jfsnb.bundle.write import write
     from jfsnb.queries import collect as reading
     from jfsnb.queries import more
 
     settings = Settings.from_mapping(options)
+    every, long = _durations(times) if times else (0.0, 0.0)
     cluster = connected(settings)
     say(text_table(plan.rows(everyone), ("what", "how", "why")))
     if dry_run:
@@ -29,11 +44,45 @@ def collect(options: Mapping[str, Any], file: Path | None, dry_run: bool, everyo
         return 0
     if file is not None and file.is_dir():
         raise UsageError(f"{file} is a folder", "name a file: -o FILE")
-    snapshot = reading.for_file(cluster, settings.driver_namespace, everyone)
-    path = file or Path(f"jfsnb-{_plain(snapshot.source)}-{snapshot.now:%Y%m%d-%H%M%S}.zip")
-    manifest = write(snapshot, path, more.logs(cluster, snapshot, everyone))
+    path = file or Path(f"jfsnb-{_plain(cluster.context)}-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip")
+
+    def once(keep: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+        snapshot = reading.for_file(cluster, settings.driver_namespace, everyone)
+        return keep(snapshot, path, more.logs(cluster, snapshot, everyone))
+
+    manifest = _history(path, once, every, long) if times else once(write)
     _say_written(path, manifest)
     return 3 if plan.blind(manifest) else 0
+
+
+def _durations(times: tuple[str, str]) -> tuple[float, float]:
+    """Seconds between moments, and seconds in all (without end when not given)."""
+    from jfsnb.driver.golang.duration import parse_duration
+
+    found = [parse_duration(text) if text else None for text in times]
+    for name, text, one in zip(("--every", "--for"), times, found, strict=True):
+        if text and (one is None or one.total_seconds() <= 0):
+            raise UsageError(f"{name} {text!r} is no duration", "write it as 30s, 5m or 2h")
+    every, long = found
+    return (every.total_seconds() if every else 300.0), (long.total_seconds() if long else inf)
+
+
+def _history(path: Path, once: Callable[..., dict[str, Any]], every: float, long: float) -> dict[str, Any]:
+    """A moment each time, until the time is over or somebody presses Ctrl-C; the last one's manifest."""
+    from jfsnb.bundle.write import append
+
+    if path.exists():
+        raise UsageError(f"{path} is there already", "name another file: -o FILE")
+    begun, number, waiting = monotonic(), 0, Event()
+    manifest = once(append)
+    try:
+        while (number := number + 1) * every <= long:
+            waiting.wait(max(0.0, begun + number * every - monotonic()))
+            manifest = once(append)
+            say(f"{manifest['taken'][:19]}: {path.stat().st_size / 1e6:.1f} MB")
+    except KeyboardInterrupt:
+        say("stopped; what was read is in the file")
+    return manifest
 
 
 def _plain(name: str) -> str:
@@ -54,12 +103,12 @@ def _say_written(path: Path, manifest: Mapping[str, Any]) -> None:
     say(f"\nask it: jfsnb doctor --from {path}")
 
 
-def diff(before: Path, after: Path, form: str) -> int:
-    """Print what changed between two collections."""
+def diff(before: str, after: str, form: str) -> int:
+    """Print what changed between two collections, or two moments of a history (FILE#TIME)."""
     from jfsnb.bundle.compare import compare
-    from jfsnb.bundle.read import read
+    from jfsnb.bundle.read import named
 
-    one, other = read(before), read(after)
+    one, other = named(before), named(after)
     found = compare(one, other)
     if form == JSON:
         print_json("diff", other, found)

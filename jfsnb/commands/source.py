@@ -21,9 +21,9 @@ def source(settings: Settings, *, quiet: bool = False) -> Any:
     """
     if settings.file is None:
         return connected(settings)
-    from jfsnb.bundle.read import read
+    from jfsnb.bundle.read import named
 
-    found = read(settings.file)
+    found = named(settings.file)
     if not quiet:
         say(f"{found.context}: {of(found)}\n")
     return found

@@ -102,9 +102,9 @@ def connect(namespace: Mapping[str, Any]) -> AtHand:
     session.prepare_shell()
     settings = session.settings_of(namespace)
     if settings.file is not None:
-        from jfsnb.bundle.read import read
+        from jfsnb.bundle.read import named
 
-        return AtHand(read(settings.file), settings)
+        return AtHand(named(settings.file), settings)
     return AtHand(session.connect(settings), settings)
 
 

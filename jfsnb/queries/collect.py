@@ -83,7 +83,7 @@ def for_explain(cluster: Cluster, namespace: str, claim: str, driver_namespace: 
     pv = found.pv_by_name.get(pv_name)
     if pv is None:
         return found
-    found = found.but(secrets=ask_pods.secret_keys(cluster, [pv]))
+    found = found.but(secret_keys=ask_pods.secret_keys(cluster, [pv]))
     handle = pv["spec"]["csi"].get("volumeHandle", "")
     mine = [p for p in found.parsed if p.unique_id == handle or any(r.pv_name == pv_name for r in p.references)]
     return ask_pods.with_hashes(cluster, found, mine)
@@ -97,10 +97,7 @@ def for_reach(cluster: Cluster, driver: Driver) -> Snapshot:
 def for_doctor(cluster: Cluster, driver_namespace: str = "", everyone: bool = False) -> Snapshot:
     """Everything that the diagnosis rules look at. Raises as ``for_mounts``."""
     found = _lists(cluster, driver_namespace, _OF_DOCTOR, _users)
-    offset = cluster.clock_offset()
-    found = found.but(mount_logs=ask_pods.mount_logs(cluster, found), clock_offset=offset)
-    if offset is not None and abs(offset) > CLOCKS_DIFFER:  # what is judged by its age was dated by the cluster
-        found = found.but(now=found.now + timedelta(seconds=offset))
+    found = _dated(cluster, _with_secret_keys(cluster, found).but(mount_logs=ask_pods.mount_logs(cluster, found)))
     return ask_pods.with_clients(cluster, found, found.parsed, everyone)
 
 
@@ -108,14 +105,26 @@ def for_file(cluster: Cluster, driver_namespace: str = "", everyone: bool = Fals
     """Everything that any question looks at. Raises as ``for_mounts``."""
     found = _lists(cluster, driver_namespace, _OF_DOCTOR, _all_users)
     found = found.but(mount_logs=ask_pods.mount_logs(cluster, found), account=account(cluster))
-    found = found.but(version=cluster.version, clock_offset=cluster.clock_offset())
-    if not isinstance(found.part("pvs"), Unreadable):
-        found = found.but(secrets=ask_pods.secret_keys(cluster, found.pvs))
+    found = _dated(cluster, found).but(version=cluster.version)
+    found = _with_secret_keys(cluster, found)
     try:
         found = ask_pods.with_clients(cluster, found, found.parsed, everyone)
         return ask_pods.with_hashes(cluster, found, found.parsed if everyone else ask_pods.newest(found.parsed))
     except NotRead as error:
         return found.but(next_hashes=error.unreadable)
+
+
+def _dated(cluster: Cluster, found: Snapshot) -> Snapshot:
+    """With the cluster's own time, where clocks differ: what is judged by its age was dated by the cluster."""
+    offset = cluster.clock_offset()
+    differs = offset is not None and abs(offset) > CLOCKS_DIFFER
+    return found.but(clock_offset=offset, now=found.now + timedelta(seconds=offset or 0) if differs else found.now)
+
+
+def _with_secret_keys(cluster: Cluster, found: Snapshot) -> Snapshot:
+    """Where that may be read: answers do without, and then take every volume for one of the community edition."""
+    unread = isinstance(found.part("pvs"), Unreadable)
+    return found if unread else found.but(secret_keys=ask_pods.secret_keys(cluster, found.pvs))
 
 
 AppPods = Callable[[Cluster, Mapping[str, Any]], list[Obj]]

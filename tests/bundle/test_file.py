@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from check_builders import NOW, healthy
@@ -40,7 +41,7 @@ def world():
         csi_logs={CSI: log},
         csi_file_times={CSI: NOW},
         next_hashes={"x": {"pv": "hash"}},
-        secrets={"juicefs-system/a": ("metaurl", "name"), "juicefs-system/b": None, "c/d": Unreadable("403")},
+        secret_keys={"juicefs-system/a": ("metaurl", "name"), "juicefs-system/b": None, "c/d": Unreadable("403")},
         source="prod",
         account="system:serviceaccount:juicefs-system:reader",
         clock_offset=-3.0,
@@ -56,7 +57,7 @@ def test_what_is_read_back_answers_as_before(world, tmp_path):
         *(world.now, world.source, world.account, world.clock_offset),
     )
     assert again.csi_logs[CSI][0].at == world.csi_logs[CSI][0].at and again.csi_logs[CSI][1].at is None
-    assert again.secrets.of("c/d") == Unreadable("403") and again.secrets["juicefs-system/b"] is None
+    assert again.secret_keys.of("c/d") == Unreadable("403") and again.secret_keys["juicefs-system/b"] is None
     assert again.context == "file:a.zip"
 
 
@@ -106,3 +107,26 @@ def test_secrets_stay_out_and_a_difference_in_one_is_still_a_difference(world):
     assert sum(told["hidden"] for told in manifest["members"].values()) >= 7
     assert content[f"csi-nodes/{CSI}/config.yaml"].endswith(HIDDEN_DIFFERENCE)
     assert content["more/log.txt"].startswith("passwd: ")
+
+
+def test_hundreds_of_planted_secrets_in_every_corner_stay_out(world):
+    """Each form of tests/redact/forms.txt, in a log, a configuration, an event, annotations, environments, answers."""
+    forms = (Path(__file__).parents[1] / "redact" / "forms.txt").read_text(encoding="utf-8").splitlines()
+    texts = [form.replace("\\n", "\n") for form in forms]
+    lines = [LogLine(piece) for text in texts for piece in text.split("\n")]
+    pods = [
+        {
+            "metadata": {"name": f"p{number}", "namespace": "x", "annotations": {"note": text}},
+            "spec": {"containers": [{"name": "jfs-mount", "command": ["sh", "-c", text]}]},
+            "status": {"message": text},
+        }
+        for number, text in enumerate(texts)
+    ]
+    events = [{"metadata": {"name": f"e{number}"}, "message": text} for number, text in enumerate(texts)]
+    told = {f"p{number}": {"executable": text} for number, text in enumerate(texts)}
+    known = world.but(mount_pods=pods, events=events, clients=told, mount_logs={"p": lines}, csi_logs={CSI: lines})
+    data, manifest = as_zip(known, {"log.txt": "\n".join(texts)})
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found = [n for n in archive.namelist() for line in archive.read(n).decode().splitlines() if "S3cr3t9" in line]
+    assert len(texts) * 6 > 600 and found == []
+    assert sum(told["hidden"] for told in manifest["members"].values()) > 600

@@ -63,7 +63,7 @@ def healthy(**changes):
         "job_pods": [],
         "run_pods": [],
         "foreign_pvs": [],
-        "secrets": {},
+        "secret_keys": {},
         "csi_file_times": {},
         "next_hashes": {},
     }

@@ -51,7 +51,7 @@ def recorded(stage):
         events=data["events"],
         csi_logs={n: lines for n, lines in logs.items() if n in csi_names},
         mount_logs={n: lines for n, lines in logs.items() if n not in csi_names},
-        secrets={},
+        secret_keys={},
         csi_files={},
         csi_file_times={},
         clients=Unreadable("not recorded"),

@@ -41,7 +41,10 @@ def test_answers_from_a_file_are_those_of_the_cluster(world, sandbox, tmp_path_f
         *(["mounts", "--node", smoke.node], ["explain", CLAIM, "--node", smoke.node]),
         ["verify", smoke.pod, "--image", NEW],
     ):
-        assert told(*words, "--from", str(file)) == told(*words, *where), words
+        there, here = told(*words, "--from", str(file)), told(*words, *where)
+        rows = (there[1]["rows"], here[1]["rows"])
+        assert [r for r in rows[0] if r not in rows[1]] + [r for r in rows[1] if r not in rows[0]] == [], words
+        assert there == here, words
     for scope in ("canary", "global"):  # neither is possible while another run's patch is in place, and both say so
         words = ["patch", "--scope", scope, "--image", "a/b:ce-v9.9.9"]
         there, here = (CliRunner().invoke(main, [*words, *place]) for place in (["--from", str(file)], where))
@@ -65,3 +68,16 @@ def test_what_secrets_hold_is_not_in_the_file(world, sandbox, tmp_path):
         content = "\n".join(archive.read(name).decode() for name in archive.namelist())
     assert values and [v for v in values if v in content] == []
     assert '"metaurl"' in content  # that there is such a key is kept
+
+
+def test_again_and_again_is_a_history(world, sandbox, tmp_path):
+    where = ["--kubeconfig", str(sandbox.kubeconfig), "--cluster", sandbox.context]
+    file = tmp_path / "collected" / "h.zip"
+    result = CliRunner().invoke(main, ["collect", "--every", "1s", "--for", "2s", "-o", str(file), *where])
+    assert result.exit_code == 0, result.output
+    with zipfile.ZipFile(file) as archive:
+        moments = [name for name in archive.namelist() if name.startswith("moments/")]
+    assert len(moments) == 3
+    assert told("mounts", "--from", str(file))[1]["rows"] == told("mounts", *where)[1]["rows"]
+    for words in (["--every", "soon"], ["--for", "-1h"], ["--every", "1s"]):  # the last: the file is there already
+        assert CliRunner().invoke(main, ["collect", *words, "-o", str(file), *where]).exit_code == 2
