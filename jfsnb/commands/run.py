@@ -21,6 +21,7 @@ from jfsnb.errors import JfsnbError, UsageError
 from jfsnb.i18n import say, translated
 from jfsnb.notebook.lessons import NOTEBOOKS, localized
 from jfsnb.redact import redact_text
+from jfsnb.report import leftovers
 from jfsnb.report.interrupt import Interrupted, interruptible, undisturbed
 from jfsnb.report.kernels import Kernels
 from jfsnb.report.parameters import declared, typed
@@ -62,7 +63,8 @@ def run(
     Raises:
         UsageError: a parameter that cannot be used, or a folder that cannot be written; nothing has been done then.
     """
-    with tempfile.TemporaryDirectory(prefix="jfsnb-lessons-") as composed:
+    leftovers.sweep()
+    with tempfile.TemporaryDirectory(prefix=leftovers.prefix("lessons")) as composed:
         os.environ["IPYTHONDIR"] = f"{composed}/ipython"  # else it makes one in the home directory
         sources = [localized(NOTEBOOKS / f"{name}.ipynb", Path(composed)) for name in notebooks]
         return _run(sources, values, strict, out, baseline)

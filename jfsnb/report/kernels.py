@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jfsnb.report import leftovers
+
 #: How long an interrupted kernel may clean up before it is killed (half of it before SIGTERM).
 POLITE_SECONDS = 30.0
 WARM_UP = "import jfsnb; jfsnb.warm_up()"
@@ -58,7 +60,7 @@ def _start(environment: dict[str, str], cwd: str, warm_up: str) -> Any:
     from traitlets.config import Config
 
     # Sockets in a private directory with a short absolute path: by default they are relative to the working directory.
-    sockets = tempfile.mkdtemp(prefix="jfsnb-k")
+    sockets = tempfile.mkdtemp(prefix=leftovers.prefix("k"))
     manager = {"transport": "ipc", "connection_file": f"{sockets}/k.json", "shutdown_wait_time": POLITE_SECONDS}
     config = Config(KernelManager=manager)
     kernel = AsyncKernelManager(kernel_name="python3", config=config)
