@@ -61,7 +61,10 @@ def test_put_of_a_missing_object(k, ns, cms):
     status(k.put(cms + "/none", k.cm("none")), 404, "NotFound")
     lease = {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me"}}  # some kinds may be created by PUT
     path = f"/apis/coordination.k8s.io/v1/namespaces/{ns}/leases/l"
-    assert k.put(path, lease, 201).json()["metadata"]["uid"]
+    made = k.put(path, lease, 201).json()["metadata"]
+    body = status(k.put(path, lease), 422, "Invalid")  # of these a PUT must say what it replaces
+    assert "metadata.resourceVersion: Invalid value: 0: must be specified for an update" in body["message"]
+    lease["metadata"]["resourceVersion"] = made["resourceVersion"]
     k.put(path, lease, 200)
 
 
@@ -83,7 +86,8 @@ def test_system_metadata_is_the_servers(k, cms):
                 deletionTimestamp="2001-01-01T00:00:00Z", deletionGracePeriodSeconds=5)
     meta = k.post(cms, sent, 201).json()["metadata"]
     assert meta["uid"] != "my-uid" and not meta["creationTimestamp"].startswith("2001")
-    assert not {"generation", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"} & set(meta)
+    assert not {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"} & set(meta)
+    assert meta["generation"] == 7  # of kinds for which it counts nothing
 
 
 def test_generation_counts_changes_of_the_spec_only(k, ns):
@@ -138,7 +142,10 @@ def test_dry_run_still_validates(k, cms):
     k.post(cms, k.cm("one"), 201)
     status(k.post(cms, k.cm("one"), dryRun="All"), 409, "AlreadyExists")
     body = status(k.post(cms, k.cm("two"), dryRun="yes"), 422, "Invalid")
-    assert 'Unsupported value: "yes"' in body["message"] and '"All"' in body["message"]
+    assert body["message"].startswith('CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["yes"]')
+    assert '"All"' in body["message"]
+    body = status(k.patch("merge", cms + "/one", {"data": {"b": "1"}}, dryRun="yes"), 422, "Invalid")
+    assert body["message"].startswith("PatchOptions.meta.k8s.io")
 
 
 def test_field_validation(k, cms):
@@ -158,8 +165,10 @@ def test_field_validation(k, cms):
 
 def test_patches_are_validated_too(k, cms):
     k.post(cms, k.cm("one"), 201)
-    body = status(k.patch("merge", cms + "/one", {"dta": {"a": "1"}}, fieldValidation="Strict"), 400, "BadRequest")
-    assert 'unknown field "dta"' in body["message"]
+    for kind in ("merge", "strategic"):
+        body = status(k.patch(kind, cms + "/one", {"dta": {"a": "1"}}, fieldValidation="Strict"), 422, "Invalid")
+        assert body["message"].startswith(' "" is invalid: patch: Invalid value: "')
+        assert 'strict decoding error: unknown field "dta"' in body["message"] and "kind" not in body["details"]
     r = k.patch("merge", cms + "/one", {"dta": {"a": "1"}}, 200)
     assert "unknown field" in r.headers["warning"]
 

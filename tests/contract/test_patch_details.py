@@ -64,10 +64,14 @@ def test_json_patch_is_all_or_nothing(k, one):
 def test_broken_patches(k, one):
     status(k.patch("json", one, {"op": "add"}), 400, "BadRequest")
     status(k.patch("merge", one, "{broken"), 400, "BadRequest")
-    status(k.patch("merge", one, {"data": {"a": 1}}), 400, "BadRequest")
-    status(k.patch("strategic", one, {"data": "text"}), 400, "BadRequest")
-    assert k.patch("merge", one, {"metadata": {"name": "two"}}).status_code in (400, 422)
-    assert k.patch("merge", one, {"metadata": {"namespace": "default"}}).status_code in (400, 422)
+    body = status(k.patch("merge", one, {"data": {"a": 1}}), 422, "Invalid")
+    assert "cannot unmarshal number into Go struct field ConfigMap.data of type string" in body["message"]
+    body = status(k.patch("strategic", one, {"data": "text"}), 422, "Invalid")
+    assert "cannot restore map from string" in body["message"]
+    body = status(k.patch("strategic", one, {"data": {"a": 1}}), 422, "Invalid")
+    assert "cannot convert int64 to string" in body["message"]
+    status(k.patch("merge", one, {"metadata": {"name": "two"}}), 400, "BadRequest")
+    status(k.patch("merge", one, {"metadata": {"namespace": "default"}}), 400, "BadRequest")
 
 
 def test_merge_patch_replaces_lists_and_removes_nulls(k, cms):

@@ -235,7 +235,13 @@ def test_pod_updates_are_limited(k, ns):
     k.patch("merge", path, {"metadata": {"labels": {"new": "label"}}}, 200)
     k.patch("strategic", path, {"spec": {"activeDeadlineSeconds": 500}}, 200)
     k.patch("json", path, [{"op": "add", "path": "/spec/tolerations/-", "value": {"key": "x", "operator": "Exists"}}], 200)
-    assert k.patch("json", path, [{"op": "remove", "path": "/spec/tolerations/0"}], 422)
+    before = k.get(path, 200).json()["spec"]["tolerations"]
+    assert [t["key"].rpartition("/")[2] for t in before] == ["not-ready", "unreachable", "x"]
+    k.patch("json", path, [{"op": "remove", "path": "/spec/tolerations/0"}], 200)  # one of the server's own comes back
+    after = k.get(path, 200).json()["spec"]["tolerations"]
+    assert [t["key"].rpartition("/")[2] for t in after] == ["unreachable", "x", "not-ready"]
+    body = k.patch("json", path, [{"op": "remove", "path": "/spec/tolerations/1"}], 422).json()
+    assert "existing toleration can not be modified except its tolerationSeconds" in body["message"]
     assert k.patch("strategic", path, {"spec": {"activeDeadlineSeconds": 900}}, 422)
 
 

@@ -144,7 +144,9 @@ def test_job_template_is_immutable(k, ns):
     assert "field is immutable" in body["message"]
     bad = job(k, "k", "true")
     bad["spec"]["template"]["spec"]["restartPolicy"] = "Always"
-    assert 'Unsupported value: "Always"' in k.post(path, bad, 422).json()["message"]
+    assert 'restartPolicy: Required value: valid values: "OnFailure", "Never"' in k.post(path, bad, 422).json()["message"]
+    bad["spec"]["template"]["spec"]["restartPolicy"] = "Sometimes"
+    assert 'Unsupported value: "Sometimes"' in k.post(path, bad, 422).json()["message"]
 
 
 def test_job_from_a_cron_job(k, ns):

@@ -95,7 +95,7 @@ class Handler:
         except NotServed:
             return self._described(path, request, user)
         query = request.query
-        watching = query.get("watch") in watches.TRUE
+        watching = query.get("watch") in watches.TRUE and not target.name
         self.authorizer.check(user, attributes(target, request.method, watching))
         view = accepted(headers.get("Accept", ""), FORMS)
         if target.subresource in PATHS:
@@ -127,7 +127,7 @@ class Handler:
         self, request: web.BaseRequest, target: Target, query: Mapping[str, str], view: View
     ) -> web.StreamResponse:
         registry, resource = self.registry, target.resource
-        if query.get("watch") in watches.TRUE and not target.subresource:
+        if query.get("watch") in watches.TRUE and not target.name:  # of one name: by fieldSelector
             _check_verb(target, "watch")
             return await watches.stream(request, registry.store, target, query, view)
         _check_verb(target, "get" if target.name else "list")
@@ -151,7 +151,7 @@ class Handler:
         self, request: web.BaseRequest, target: Target, query: Mapping[str, str], view: View, user: User
     ) -> web.StreamResponse:
         method, content_type = request.method, request.headers.get("Content-Type", "")
-        options = parse_options(query, request.headers.get("User-Agent", ""))
+        options = parse_options(query, request.headers.get("User-Agent", ""), request.method)
         raw = await request.read()
         if method == "POST":
             return self._post(target, raw, content_type, query, options, view, user)

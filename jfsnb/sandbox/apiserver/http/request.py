@@ -111,7 +111,11 @@ def _target(resource: Resource | None, namespace: str, rest: list[str]) -> Targe
     return Target(resource, namespace, name, subresource)
 
 
-def parse_options(query: Mapping[str, str], user_agent: str = "") -> Options:
+#: Method → the kind that a real server reads a write's options into.
+_OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions", "DELETE": "DeleteOptions"}
+
+
+def parse_options(query: Mapping[str, str], user_agent: str = "", method: str = "POST") -> Options:
     """The options of a write; its field manager is the client program when none is named.
 
     Raises:
@@ -119,11 +123,12 @@ def parse_options(query: Mapping[str, str], user_agent: str = "") -> Options:
     """
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
-        cause = Cause("FieldValueNotSupported", f'Unsupported value: "{dry_run}": supported values: "All"', "dryRun")
+        text = f'Unsupported value: ["{dry_run}"]: supported values: "All"'
+        cause = Cause("FieldValueNotSupported", text, "dryRun")
         raise Failure(
             422,
             "Invalid",
-            f'CreateOptions.meta.k8s.io "" is invalid: dryRun: {cause.message}',
+            f'{_OPTIONS.get(method, "CreateOptions")}.meta.k8s.io "" is invalid: dryRun: {cause.message}',
             {"causes": [cause.to_dict()]},
         )
     validation = query.get("fieldValidation") or "Warn"

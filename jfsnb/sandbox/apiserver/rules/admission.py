@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 from jfsnb.sandbox.apiserver.http.request import Target
@@ -36,6 +37,9 @@ def check_namespace(store: Store, target: Target, name: str) -> None:
         cause = Cause("NamespaceTerminating", f"namespace {target.namespace} is being terminated", "metadata.namespace")
         shown = qualified(resource.plural, resource.group)
         raise forbidden(f'{shown} "{name}" is forbidden: {because}', name, resource.group, resource.plural, [cause])
+
+
+NODE_TROUBLE = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
 def admit(store: Store, target: Target, obj: Obj) -> None:
@@ -131,7 +135,12 @@ def _admit_pod(store: Store, target: Target, pod: Obj) -> None:
     if not spec.get("imagePullSecrets") and account_obj.get("imagePullSecrets"):
         spec["imagePullSecrets"] = account_obj["imagePullSecrets"]
     _priority(store, pod, name)
-    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+    tolerate_node_trouble(spec)
+
+
+def tolerate_node_trouble(spec: Obj, keys: Iterable[str] = NODE_TROUBLE) -> None:
+    """Every Pod tolerates for a while that its node is not there; also one from which an update takes that away."""
+    for key in keys:
         if not any(_tolerates(t, key) for t in spec.get("tolerations") or ()):
             toleration = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
             spec.setdefault("tolerations", []).append(toleration)

@@ -38,6 +38,13 @@ SYSTEM = (
     "managedFields",
     "resourceVersion",
 )
+#: A PUT of one of these must say which version it replaces.
+NEVER_UNCONDITIONAL = {
+    "coordination.k8s.io/leases",
+    "storage.k8s.io/csidrivers",
+    "storage.k8s.io/csinodes",
+    "storage.k8s.io/volumeattachments",
+}
 #: A PUT of one of these creates it, when there is none.
 CREATED_BY_UPDATE = {
     "/endpoints",
@@ -77,7 +84,8 @@ def prepare_create(resource: Resource, obj: Obj) -> None:
     """Give a new object what only the server may: uid, times, generation, first status."""
     meta = obj["metadata"]
     for key in SYSTEM:
-        meta.pop(key, None)
+        if key != "generation" or resource.storage in WITH_GENERATION:  # others keep what they are given
+            meta.pop(key, None)
     meta["uid"] = str(uuid.uuid4())
     meta["creationTimestamp"] = clock.now()
     if resource.storage in WITH_GENERATION:

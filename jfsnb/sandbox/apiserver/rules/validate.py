@@ -96,9 +96,12 @@ def _job(obj: Obj) -> list[Cause]:
     spec = obj.get("spec") or {}
     pod = (spec.get("template") or {}).get("spec") or {}
     causes = pod_causes(pod, "spec.template.spec")
-    if pod.get("restartPolicy") not in ("OnFailure", "Never"):
-        field = "spec.template.spec.restartPolicy"
-        causes.append(unsupported(field, pod.get("restartPolicy", ""), "OnFailure", "Never"))
+    field, policy = "spec.template.spec.restartPolicy", pod.get("restartPolicy", "")
+    if policy in ("", "Always"):
+        text = 'Required value: valid values: "OnFailure", "Never"'
+        causes.append(Cause("FieldValueRequired", text, field))
+    elif policy not in ("OnFailure", "Never"):
+        causes.append(unsupported(field, policy, "OnFailure", "Never"))
     return causes
 
 
@@ -324,11 +327,9 @@ def _selector_change(new: Obj, old: Obj) -> list[Cause]:
 
 
 def _class_change(new: Obj, old: Obj) -> list[Cause]:
-    fields = [f for f in ("parameters", "provisioner", "reclaimPolicy") if new.get(f) != old.get(f)]
-    causes = [Cause("FieldValueForbidden", f"Forbidden: updates to {f} are forbidden.", f) for f in fields]
-    if new.get("volumeBindingMode") != old.get("volumeBindingMode"):
-        causes.append(wrong("volumeBindingMode", new.get("volumeBindingMode", ""), "field is immutable"))
-    return causes
+    fields = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
+    changed = [f for f in fields if new.get(f) != old.get(f)]
+    return [Cause("FieldValueInvalid", f"Invalid value: {_json(new.get(f))}: field is immutable", f) for f in changed]
 
 
 def _role_change(new: Obj, old: Obj) -> list[Cause]:

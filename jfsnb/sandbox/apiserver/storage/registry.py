@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import orjson
 
 from jfsnb.sandbox.apimachinery import clock
 from jfsnb.sandbox.apiserver.http.bodies import decoded, only_given, stored_kind, take_namespace
@@ -182,6 +185,11 @@ class Registry:
                 target.name,
                 f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {entry.uid}",
             )
+        if target.resource.storage in strategy.NEVER_UNCONDITIONAL and not meta.get("resourceVersion"):
+            cause = Cause(
+                "FieldValueInvalid", "Invalid value: 0: must be specified for an update", "metadata.resourceVersion"
+            )
+            raise invalid(target.resource.kind, target.resource.group, target.name, [cause])
         return self._replace(target, entry, new, options, warnings)
 
     def _create_by_update(self, target: Target, body: Any, options: Options) -> Outcome:
@@ -202,6 +210,9 @@ class Registry:
         managed = new["metadata"].pop("managedFields", None)
         apply_defaults(resource, new)
         new = strategy.prepare_update(resource, new, old, target.subresource)
+        if resource.storage == "/pods" and not target.subresource:
+            had = [t.get("key") for t in old["spec"].get("tolerations") or ()]
+            admission.tolerate_node_trouble(new["spec"], [k for k in admission.NODE_TROUBLE if k in had])
         validate.check_update(resource, new, old)
         if target.subresource != "status":
             validate.check_spec(resource, new)
@@ -246,7 +257,10 @@ class Registry:
         old = entry.obj
         current = {"kind": resource.kind, "apiVersion": resource.group_version, **old}
         patched = self.patched(resource, kind, body, current)
-        new, warnings = decoded(resource, patched, options)
+        try:
+            new, warnings = decoded(resource, patched, options)
+        except Failure as failure:
+            raise _of_patch(failure, kind, patched) from failure
         self._check_identity(target, new, old)
         return self._replace(target, entry, new, options, warnings)
 
@@ -396,3 +410,28 @@ def _check_preconditions(target: Target, options: DeleteOptions, meta: Obj) -> N
             target.name,
             f"{why} in record ({meta['resourceVersion']}). The object might have been modified",
         )
+
+
+_UNMARSHAL = re.compile(r"json: cannot unmarshal (\S+) into Go \S.* of type (\S+)$")
+
+
+def _of_patch(failure: Failure, kind: str, patched: Any) -> Failure:
+    """What is wrong with what a patch makes of an object is the patch's fault: 422, without a kind.
+
+    Args:
+        kind: media type of the patch. patched: what it makes.
+    """
+    wrong = _UNMARSHAL.search(failure.message)
+    if failure.code != 400 or not (wrong or failure.message.startswith("strict decoding error")):
+        return failure
+    text = wrong[0] if wrong else failure.message
+    if wrong and kind == "application/strategic-merge-patch+json":
+        said = {"number": "int64"}.get(wrong[1], wrong[1])
+        text = (
+            f"cannot restore map from {said}"
+            if wrong[2].startswith(("map", "v1."))
+            else f"cannot convert {said} to {wrong[2]}"
+        )
+    shown = orjson.dumps(orjson.dumps(patched).decode()).decode()
+    cause = Cause("FieldValueInvalid", f"Invalid value: {shown}: {text}", "patch")
+    return Failure(422, "Invalid", f' "" is invalid: patch: {cause.message}', {"causes": [cause.to_dict()]})
