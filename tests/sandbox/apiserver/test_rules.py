@@ -384,7 +384,7 @@ def test_workloads_restart_always(http, ns):
     )
     job = {"metadata": {"name": "j"}, "spec": {"template": {"spec": container()}}}
     body = http.post(f"/apis/batch/v1/namespaces/{ns}/jobs", job).json()
-    assert 'supported values: "OnFailure", "Never"' in body["message"]
+    assert 'valid values: "OnFailure", "Never"' in body["message"]
 
 
 def test_selectors_are_for_ever(http, ns):
