@@ -18,7 +18,7 @@ TEXTS = {
     "csi_logs": "csi-nodes/{}/log.txt",
     "mount_logs": "mount-pods/{}/log.txt",
 }
-ANSWERS = ("secret_keys", "csi_file_times", "clients", "next_hashes")
+ANSWERS = ("secret_keys", "csi_file_times", "clients", "next_hashes", "inside")
 #: Names and nothing else: a Secret's keys look like secrets to the redactor, as they stand behind its name.
 NAMES = ("secret_keys",)
 LISTS = tuple(name for name in PARTS if name not in (*SINGLES, *TEXTS, *ANSWERS))

@@ -28,6 +28,7 @@ def rows(everyone: bool) -> Table:
         ("logs of CSI nodes", f"the last {CSI_LOG_LINES} lines", "whether it was loaded or rejected"),
         ("logs of Mount Pods in trouble", f"the last {MOUNT_LOG_LINES} lines", "why a client does not come up"),
         ("clients in Mount Pods", f"exec in {some}: versions", "which client really runs"),
+        ("mounts of app Pods", f"exec in {some}: stat, ls", "whether one is dead as its app sees it"),
         ("Secrets of volumes", "names of keys; values are not kept", "community or enterprise edition"),
         ("Secrets of Mount Pods", f"of {some}: one comparison of hashes", "whether the next mount would use it"),
         ("more logs", f"the controller's, previous and other Mount Pods': {MORE_LINES} lines", "for people"),

@@ -89,3 +89,13 @@ class EachPart(Part[Each[T]]):
     def __set__(self, snapshot: Any, value: Mapping[str, T] | Mapping[str, T | Unreadable] | Unreadable) -> None:
         each = value if isinstance(value, Each | Unreadable) else Each(value)
         snapshot.__dict__[self.name] = each
+
+
+class AskedPart(EachPart[T]):
+    """Like EachPart, for what is asked only when it is wished: nothing asked is no error."""
+
+    def __get__(self, snapshot: Any, owner: type) -> Any:
+        return None if snapshot is None else super().__get__(snapshot, owner)
+
+    def __set__(self, snapshot: Any, value: Any) -> None:
+        super().__set__(snapshot, {} if value is None else value)

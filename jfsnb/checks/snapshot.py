@@ -17,7 +17,7 @@ from jfsnb.checks.client import CONFIG_FILE, EXECUTABLE, LOG, SESSIONS
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.configured import FILE_ONLY as ONLY_FILE
 from jfsnb.checks.configured import FORCE, OLD, NodeConfig, loaded_now
-from jfsnb.checks.parts import Each, EachPart, Part
+from jfsnb.checks.parts import AskedPart, Each, EachPart, Part
 from jfsnb.checks.preflight import is_ready
 from jfsnb.driver import names
 from jfsnb.driver.config.merging import DriverConfig, ImageDecision, MergedPatch, effective_image, load, merge
@@ -82,6 +82,7 @@ class Snapshot:
         csi_file_times: CSI node Pod → when the kubelet wrote that file; None when that is not known.
         clients: Mount Pod → versions of its client by source (jfsnb.queries.clients).
         next_hashes: Mount Pod → PV → the hash that the next mount asks for.
+        inside: uid of an app Pod → path of each JuiceFS mount → what is wrong with it from inside, or empty.
     """
 
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -117,6 +118,7 @@ class Snapshot:
     mount_logs: EachPart[Sequence[str]] = EachPart()
     clients: EachPart[Mapping[str, str | Unreadable]] = EachPart()
     next_hashes: EachPart[Mapping[str, str]] = EachPart()
+    inside: AskedPart[Mapping[str, str]] = AskedPart()
 
     @property
     def context(self) -> str:

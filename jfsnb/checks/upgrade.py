@@ -51,12 +51,6 @@ EXCHANGED = register(
     "Re-creation leaves one new Mount Pod with all references and no old one; a binary exchange keeps the Mount Pod.",
     "Look at the Mount Pods of the volume on this node.",
 )
-SEEN_FROM_APP = register(
-    "JFS-UPG-008",
-    "The mount answers from inside the app after the upgrade",
-    "Every object looks healthy, but the app's own mount is dead (ENOTCONN, or it hangs).",
-    "Restart the app Pod: a container never sees a mount that is bound anew on its node.",
-)
 
 
 def may_upgrade(reason: str, name: str, remarks: Sequence[str] = ()) -> CheckResult:
@@ -225,18 +219,3 @@ def exchanged_as_promised(before: Seen, now: Sequence[Seen] | Unreadable, recrea
         return result(EXCHANGED, Verdict.FAIL, "; ".join(wrong), evidence)
     how = f"{after.name} took the place of {before.name}" if recreate else f"{after.name} kept its place"
     return result(EXCHANGED, Verdict.PASS, f"{how}, with all {len(after.references)} references", evidence)
-
-
-def answers_inside(seen: str | Unreadable, pod: str) -> CheckResult:
-    """A bounded look from inside the app's own container.
-
-    Args:
-        seen: empty when stat and read went well; else the error, for example ``Transport endpoint is not connected``.
-    """
-    if isinstance(seen, Unreadable):
-        return unreadable(SEEN_FROM_APP, seen)
-    if seen:
-        return result(
-            SEEN_FROM_APP, Verdict.FAIL, f"{pod}: {seen}", [Evidence(f"pod/{pod}", "stat of its mount", seen)]
-        )
-    return result(SEEN_FROM_APP, Verdict.PASS, f"{pod} reads and lists its mount")

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from jfsnb.checks import inside
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.parts import Each
 from jfsnb.checks.preflight import is_ready
-from jfsnb.checks.snapshot import LogLine, Snapshot, can_be_asked
+from jfsnb.checks.snapshot import LogLine, Snapshot, can_be_asked, claim_key
 from jfsnb.cluster.client import Cluster
 from jfsnb.driver import names
-from jfsnb.driver.mountpods.mount_pods import MountPod
+from jfsnb.driver.mountpods.mount_pods import MountPod, claims_of
 from jfsnb.driver.settings.next_mount import next_hash
-from jfsnb.errors import JfsnbError, NotInCluster
+from jfsnb.errors import JfsnbError, NotInCluster, PermissionMissing
 from jfsnb.queries import clients
 from jfsnb.queries.clients import ASKED_FOR_CLIENTS, not_asked
 from jfsnb.queries.next_mount import facts_of
@@ -142,6 +143,44 @@ def with_clients(cluster: Cluster, found: Snapshot, pods: Iterable[MountPod], ev
     told: dict[str, Any] = _each(objs, lambda _, name: clients.in_mount_pod(cluster, by_name[name]))
     told |= dict.fromkeys((p.name for p in able if p.name not in by_name), not_asked(ASKED_FOR_CLIENTS))
     return found.but(clients=told)
+
+
+def with_inside(cluster: Cluster, found: Snapshot, apps: Iterable[Obj]) -> Snapshot:
+    """How app Pods see their JuiceFS mounts: a bounded look from inside their own containers, where that is allowed."""
+    if any(isinstance(found.part(name), Unreadable) for name in ("nodes", "pvs")):
+        return found
+    running = [app for app in apps if (app.get("status") or {}).get("phase") == "Running"]
+    asked = {app["metadata"]["uid"]: app for app in running if can_be_asked(app, found.node_by_name)}
+    where = {uid: _mounted(found, app) for uid, app in asked.items()}
+
+    def look(uid: str) -> Mapping[str, str] | Unreadable | None:
+        meta, (container, paths) = asked[uid]["metadata"], where[uid][0]
+        words, seconds = ["sh", "-c", inside.LOOK, "look", *paths], 15.0 * len(paths) + 15
+        try:
+            answer = cluster.execute(meta["namespace"], meta["name"], words, container, seconds=seconds)
+        except PermissionMissing:
+            return None
+        except JfsnbError as error:
+            return Unreadable(error.what)
+        return inside.read(answer.stdout) or Unreadable(f"{meta['name']} could not look: {answer.stderr.strip()[:200]}")
+
+    uids = [uid for uid in asked if where[uid]]
+    with ThreadPoolExecutor(THREADS) as pool:
+        told = zip(uids, pool.map(look, uids), strict=True)
+        return found.but(inside={uid: seen for uid, seen in told if seen is not None})
+
+
+def _mounted(found: Snapshot, app: Obj) -> list[tuple[str, list[str]]]:
+    """Containers of an app Pod that mount a volume of the driver: name, paths."""
+    namespace = app["metadata"]["namespace"]
+    ours = {claim_key(pv) for pv in found.pvs}
+    volumes = {volume for volume, claim in claims_of(app) if (namespace, claim) in ours}
+    told = []
+    for container in app["spec"].get("containers") or ():
+        paths = [m["mountPath"] for m in container.get("volumeMounts") or () if m.get("name") in volumes]
+        if paths:
+            told.append((container["name"], paths))
+    return told
 
 
 def newest(pods: Iterable[MountPod]) -> list[MountPod]:

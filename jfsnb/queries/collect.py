@@ -21,6 +21,7 @@ from jfsnb.cluster.client import Cluster
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod, claims_of
 from jfsnb.queries import ask_pods, driver_facts
+from jfsnb.queries.clients import ASKED_FOR_CLIENTS
 from jfsnb.queries.driver_facts import Driver
 from jfsnb.queries.slim import (
     foreign,
@@ -73,6 +74,7 @@ def for_verify(cluster: Cluster, namespace: str, target: str, driver_namespace: 
     apps, claim = meant(found, namespace, target)
     pods = {pod.name: pod for app in apps for pod in serving(found, app, claim)}
     found = ask_pods.with_clients(cluster, found, pods.values(), everyone=True)
+    found = ask_pods.with_inside(cluster, found, apps)
     return ask_pods.with_hashes(cluster, found, [p for s in pods.values() for p in found.parsed if _beside(p, s)])
 
 
@@ -98,6 +100,8 @@ def for_doctor(cluster: Cluster, driver_namespace: str = "", everyone: bool = Fa
     """Everything that the diagnosis rules look at. Raises as ``for_mounts``."""
     found = _lists(cluster, driver_namespace, _OF_DOCTOR, _users)
     found = _dated(cluster, _with_secret_keys(cluster, found).but(mount_logs=ask_pods.mount_logs(cluster, found)))
+    if everyone and not isinstance(found.part("app_pods"), Unreadable):
+        found = ask_pods.with_inside(cluster, found, found.app_pods)
     return ask_pods.with_clients(cluster, found, found.parsed, everyone)
 
 
@@ -107,6 +111,9 @@ def for_file(cluster: Cluster, driver_namespace: str = "", everyone: bool = Fals
     found = found.but(mount_logs=ask_pods.mount_logs(cluster, found), account=account(cluster))
     found = _dated(cluster, found).but(version=cluster.version)
     found = _with_secret_keys(cluster, found)
+    if not isinstance(found.part("app_pods"), Unreadable):
+        by_age = sorted(found.app_pods, key=lambda p: str(p["metadata"].get("creationTimestamp", "")), reverse=True)
+        found = ask_pods.with_inside(cluster, found, by_age if everyone else by_age[:ASKED_FOR_CLIENTS])
     try:
         found = ask_pods.with_clients(cluster, found, found.parsed, everyone)
         return ask_pods.with_hashes(cluster, found, found.parsed if everyone else ask_pods.newest(found.parsed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -80,8 +80,9 @@ def slim(pod: Obj) -> Obj:
     meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
     kept = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "finalizers")
     labels = {key: value for key, value in (meta.get("labels") or {}).items() if "juicefs" in key}
+    notes = {key: value for key, value in (meta.get("annotations") or {}).items() if key == names.RECORDED}
     found: Obj = {
-        "metadata": {**{k: meta[k] for k in kept if k in meta}, "labels": labels},
+        "metadata": {**{k: meta[k] for k in kept if k in meta}, "labels": labels, "annotations": notes},
         "spec": {"nodeName": spec.get("nodeName", ""), "volumes": list(map(_slim_volume, spec.get("volumes") or ()))},
         "status": {"phase": status.get("phase", ""), "conditions": _ready(status)} if is_ready(pod) else dict(status),
     }
@@ -89,9 +90,23 @@ def slim(pod: Obj) -> Obj:
         clients_inside = [c for c in spec.get(kind) or () if str(c.get("name", "")).startswith(names.MOUNT_CONTAINER)]
         if clients_inside:
             found["spec"][kind] = [{k: c[k] for k in ("name", "image") if k in c} for c in clients_inside]
+    if mounted := list(_where_claims_are_mounted(spec)):
+        found["spec"].setdefault("containers", []).extend(mounted)
     if (meta.get("labels") or {}).get(names.SIDECAR_DONE) == "true":
         found["status"] |= {k: status[k] for k in ("containerStatuses", "initContainerStatuses") if k in status}
     return found
+
+
+def _where_claims_are_mounted(spec: Obj) -> Iterator[Obj]:
+    """Containers that mount a claim, with these mounts only: so that they can be asked how they see it."""
+    claims = {v["name"] for v in spec.get("volumes") or () if "persistentVolumeClaim" in v or "ephemeral" in v}
+    for container in spec.get("containers") or ():
+        if str(container.get("name", "")).startswith(names.MOUNT_CONTAINER):
+            continue
+        mounts = [m for m in container.get("volumeMounts") or () if m.get("name") in claims]
+        if mounts:
+            kept = [{key: m[key] for key in ("name", "mountPath") if key in m} for m in mounts]
+            yield {"name": container["name"], "volumeMounts": kept}
 
 
 def _slim_volume(volume: Obj) -> Obj:

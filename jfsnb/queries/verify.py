@@ -7,6 +7,7 @@ from typing import Any
 
 from jfsnb.checks import client as client_checks
 from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.inside import answers_inside
 from jfsnb.checks.model import CheckResult
 from jfsnb.checks.serving import claim_bound, mount_pod_ready, served_by_one
 from jfsnb.checks.snapshot import Snapshot
@@ -58,10 +59,21 @@ def verify(known: Snapshot, namespace: str, target: str, image: str = "") -> Fin
     for app in pods:
         found, judged = _verify_pod(known, app, image, claim)
         rows += found
-        checks += judged
+        checks += [*judged, *_from_inside(known, app)]
     nodes = {row["node"] for row in rows}
     here = [one for node, one in known.loaded.items() if node in nodes]
     return Finding(tuple(rows), tuple(checks), {"configuration in force": config_rows(here)})
+
+
+def _from_inside(known: Snapshot, app: Obj) -> list[CheckResult]:
+    """What a running app sees of its own mounts: a re-creation that went wrong shows nowhere else."""
+    meta, phase = app["metadata"], (app.get("status") or {}).get("phase")
+    recorded = (meta.get("annotations") or {}).get(RECORDED) == "true"
+    if phase != "Running" or recorded or not _pairing(known, app).volumes:
+        return []
+    uid = meta["uid"]
+    seen = known.inside.of(uid) if uid in known.inside or uid in known.inside.unread else None
+    return [answers_inside(seen, f"{meta['namespace']}/{meta['name']}")]
 
 
 def meant(known: Snapshot, namespace: str, target: str) -> tuple[list[Obj], str]:

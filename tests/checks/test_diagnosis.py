@@ -333,6 +333,11 @@ def delay_lost(s):
     )
 
 
+def dead_inside(s):
+    uid = s.app_pods[0]["metadata"]["uid"]
+    return replace(s, inside={uid: {"/data": "stat: cannot statx '/data': Transport endpoint is not connected"}})
+
+
 SCENARIOS = [
     ("JFS-CFG-101", invalid_config, Verdict.FAIL),
     ("JFS-CFG-102", csi_node_behind, Verdict.NOT_READY),
@@ -385,6 +390,7 @@ SCENARIOS = [
     ("JFS-END-101", stuck, Verdict.FAIL),
     ("JFS-END-102", edited(evicted), Verdict.FAIL),
     ("JFS-END-103", dead_mount, Verdict.FAIL),
+    ("JFS-IO-101", dead_inside, Verdict.FAIL),
     ("JFS-END-104", lost_data, Verdict.FAIL),
     ("JFS-END-105", delay_lost, Verdict.WARN),
 ]

@@ -11,6 +11,7 @@ from jfsnb.checks.diagnosis import (
     end,
     handover,
     image,
+    inside,
     mount_pods,
     references,
     runs,
@@ -19,7 +20,7 @@ from jfsnb.checks.diagnosis.snapshot import Snapshot, diagnose
 from jfsnb.checks.model import CheckResult
 
 #: Imported for their rules, which register themselves.
-PARTS = (app_pods, claims, clocks, configuration, csi_pods, end, handover, image, mount_pods, references, runs)
+PARTS = (app_pods, claims, clocks, configuration, csi_pods, end, handover, image, inside, mount_pods, references, runs)
 
 
 def examine(snapshot: Snapshot) -> tuple[CheckResult, ...]:

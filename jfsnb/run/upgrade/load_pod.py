@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from jfsnb.checks import inside
 from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.upgrade import Load
 from jfsnb.errors import JfsnbError
@@ -90,18 +91,13 @@ def counted(run: Run, acked: int) -> dict[str, int] | Unreadable:
         return Unreadable(f"the records could not be read back: {answer.stderr.strip()[-200:]}")
 
 
-def looked_inside(run: Run, namespace: str, pod: str, path: str) -> str | Unreadable:
-    """A bounded stat and list of a mount from inside an app's own container; empty when all is well."""
-    command = f"timeout 10 sh -c 'stat {path} >/dev/null && ls -a {path} >/dev/null'"
+def looked_inside(run: Run) -> dict[str, str] | Unreadable:
+    """Its own mount as it sees it; see jfsnb.checks.inside."""
+    words = ["sh", "-c", inside.LOOK, "look", MOUNT]
     try:
-        answer = run.cluster.execute(namespace, pod, ["sh", "-c", command], seconds=20)
+        return inside.read(run.cluster.execute(run.settings.namespace, name_of(run), words, ROLE, seconds=30).stdout)
     except JfsnbError as error:
         return Unreadable(error.what)
-    if answer.ok:
-        return ""
-    if answer.code == 124:
-        return "it hangs: no answer within 10 s"
-    return answer.stderr.strip() or f"exit code {answer.code}"
 
 
 def node_time(run: Run) -> float | None:

@@ -11,6 +11,7 @@ from typing import Any
 from jfsnb.checks import carried_out
 from jfsnb.checks import upgrade as checks
 from jfsnb.checks.codes import Unreadable
+from jfsnb.checks.inside import answers_inside
 from jfsnb.checks.tier import labelled
 from jfsnb.cluster.feeds import Feeds
 from jfsnb.driver import names
@@ -259,12 +260,11 @@ def proof(run: Run) -> UpgradeProof:
     serving = change.now(run.cluster)
     runs = running(run.cluster, serving) if serving else Unreadable("no Mount Pod of its upgrade UUID is there")
     counted = told if isinstance(told, Unreadable) else load_pod.counted(run, load.acked)
-    inside = load_pod.looked_inside(run, known["namespace"], known["pod"], load_pod.MOUNT)
     answering = load.clients[-1][1] if load.clients else ""
     judged = (
         checks.new_client_serves(known["client"], runs, wanted, answering, serving.name if serving else change.name),
         checks.exchanged_as_promised(before, now, change.how == RECREATE, run.settings.image),
-        checks.answers_inside(inside, known["pod"]),
+        answers_inside(load_pod.looked_inside(run), f"{known['namespace']}/{known['pod']}"),
         checks.records_kept(counted, load.acked, load.unacked),
         checks.app_noticed(told),
         checks.stall_within(told, run.settings.stall_budget),
