@@ -254,3 +254,14 @@ def test_on_a_real_cluster_what_is_wrong_is_said_and_nothing_else(stage):
         assert [r for r in states if (r.verdict, r.code) == (verdict, code) and word in r.reason], (code, states)
     assert {r.code for r in states} == {code for _, code, _ in wanted}
     assert all("ago" in e.value for r in states for e in r.evidence if e.field.startswith("event "))
+
+
+@pytest.mark.parametrize("where", ["initContainerStatuses", "containerStatuses"])
+def test_a_client_in_the_app_pod_itself_is_a_client(where):
+    s, user = app_stuck()
+    state = {"name": "jfs-mount", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    ended = {"terminated": {"reason": "Error", "exitCode": 1, "message": "NOAUTH Authentication required."}}
+    user["status"][where] = [{**state, "lastState": ended}]
+    found = only(examine(s))
+    assert (found.code, found.verdict) == ("JFS-POD-103", Verdict.FAIL)
+    assert "refuses user or password" in found.reason

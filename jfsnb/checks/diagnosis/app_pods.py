@@ -12,7 +12,9 @@ from jfsnb.checks.diagnosis.said import Said, telling
 from jfsnb.checks.diagnosis.snapshot import Snapshot, rule
 from jfsnb.checks.diagnosis.symptoms.kubelet import CREATE, PULL, SCHEDULE, VOLUMES
 from jfsnb.checks.diagnosis.symptoms.mounting import APP, UNREGISTERED
+from jfsnb.checks.diagnosis.symptoms.storage import BACKEND
 from jfsnb.checks.model import CheckResult, Verdict
+from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod, Obj, claims_of
 
 OWN = register(
@@ -32,6 +34,12 @@ DEAD = register(
     "Mounts of app Pods are alive",
     "The Mount Pod was restarted and the app's mount still points to the old client.",
     "Re-create the app Pod; mountPropagation: HostToContainer lets the driver repair it.",
+)
+CLIENT = register(
+    "JFS-POD-103",
+    "Clients in app Pods come up and stay up",
+    "Sidecar mode: the client's own container in the app Pod cannot be started or does not keep running.",
+    "Look at the log of container jfs-mount in the app Pod, the previous one's too.",
 )
 MOUNTED = "JFS-MNT-119"
 _DEAD = "Transport endpoint is not connected"
@@ -58,6 +66,8 @@ def app_pods(snapshot: Snapshot) -> Iterator[CheckResult]:
 
 def _is_its_own(pod: Obj, trouble: Trouble) -> bool:
     """A Pod that has ended for good and is only kept to be looked at, or that works and was restarted."""
+    if trouble.container.startswith(names.MOUNT_CONTAINER):
+        return False
     over = (pod.get("status") or {}).get("phase") == "Failed"
     return not trouble.events and (over or trouble.stage is Stage.RESTARTED)
 
@@ -92,8 +102,11 @@ def _judged(snapshot: Snapshot, pod: Obj, trouble: Trouble) -> tuple[str, Cause 
         return DEAD, Cause(_DEAD, REGISTER[DEAD].fix, dead), trouble.events
     events = _about_juicefs(snapshot, pod, trouble.events)
     mounting = [s for s in telling(events) if s.field in _MOUNTING]
-    if trouble.works:
+    if trouble.works and not trouble.container.startswith(names.MOUNT_CONTAINER):
         return OWN, cause_of((), events, APP), events
+    if trouble.container.startswith(names.MOUNT_CONTAINER):  # the client runs in the Pod itself
+        rows = PULL if trouble.stage is Stage.PULL else (*BACKEND, *CREATE)
+        return CLIENT, cause_of(trouble.status, trouble.events, rows), trouble.events
     if trouble.stage is Stage.PULL:
         return OWN, cause_of(trouble.status, trouble.events, PULL), trouble.events
     if trouble.stage in (Stage.RUN, Stage.READY, Stage.FAILED, Stage.ENDED) and not mounting:

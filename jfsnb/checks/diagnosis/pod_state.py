@@ -218,7 +218,7 @@ def _while_ready(pod: Obj, warnings: tuple[Said, ...], now: datetime) -> Trouble
             said = Said(f"container {name}, ended before", _end(ended), at)
             text = f"container {name} was restarted ({restarts} restart{'s' if restarts != 1 else ''})"
             reason = str(ended.get("reason") or "Error")
-            return Trouble(Stage.RESTARTED, text, reason, (said,), later, at)
+            return Trouble(Stage.RESTARTED, text, reason, (said,), later, at, name)
     if later:
         return Trouble(Stage.WARNED, "ready", later[0].field.removeprefix("event "), (), later, later[0].at)
     return None
