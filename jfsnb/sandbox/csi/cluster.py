@@ -13,7 +13,9 @@ from jfsnb.driver.mountpods.mount_pods import MountPod, is_mount_pod
 from jfsnb.sandbox.apimachinery import remote_exec
 from jfsnb.sandbox.apimachinery.broadcast import Broadcast
 from jfsnb.sandbox.apimachinery.client import ApiClient, ApiError, Informer, Obj
+from jfsnb.sandbox.csi.klog import Logger
 
+log = Logger("secret")
 RECORDED = "sandbox.jfsnb.io/recorded"
 NODE_CACHE_SECONDS = 60
 
@@ -196,6 +198,7 @@ class Cluster:
 
     async def write_secret(self, name: str, data: Mapping[str, str], owner: Obj | None) -> None:
         """Create the driver-made Secret, or bring it up to date when a key differs or the owner is missing (§1.8)."""
+        log.info("secret", name=name, namespace=self.namespace)
         encoded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
         path = f"/api/v1/namespaces/{self.namespace}/secrets"
         owners = [_owner_reference(owner)] if owner else []

@@ -36,6 +36,16 @@ class JobRunner:
         log.info("create job", jobName=name)
         return await self.cluster.api.create(self.jobs, job)
 
+    async def replace(self, canary: Obj) -> None:
+        """Make a canary Job; one of that name is taken away first."""
+        name, builder = canary["metadata"]["name"], Logger("job-builder")
+        if await self.cluster.find(f"{self.jobs}/{name}") is not None:
+            builder.info("canary job already exists, delete it first", name=name)
+            await self.delete(name)
+            await self.wait_gone(name)
+        builder.info("create canary job", image=canary["spec"]["template"]["spec"]["containers"][0]["image"], name=name)
+        await self.cluster.api.create(self.jobs, canary)
+
     async def delete(self, name: str) -> None:
         """Take a Job and its Pods away; one that is gone is fine."""
         with contextlib.suppress(ApiError):
@@ -47,6 +57,7 @@ class JobRunner:
         Raises:
             JobFailed: it failed, or it is not complete after so many seconds.
         """
+        Logger("job-util").info("waiting for job complete", name=name)
         changed = Broadcast()
         informer = Informer(self.cluster.api, self.jobs, fieldSelector=f"metadata.name={name}")
         informer.add_handler(lambda *_: changed.send())

@@ -112,6 +112,7 @@ class Mounter:
         async with self.locks[plan.settings_hash]:
             pod = await self._choose(plan, wanted.target)
             await self.cluster.label_app_pod(app_pod["metadata"]["namespace"], app_pod["metadata"]["name"])
+            log.info("set mount info in pod", podName=app_pod["metadata"]["name"])
             if pod is None:
                 pod = await self._create(plan, wanted.target, app_pod)
             else:
@@ -202,7 +203,6 @@ class Mounter:
         name = names.mount_pod_name(self.cluster.node, unique_id, random_suffix())
         path = names.first_mount_path(unique_id, name)
         log.info("Need to create pod", podName=name)
-        log.info("creating dir", path=path)
         os.makedirs(path, 0o777, exist_ok=True)
         who = Identity(name, path, plan.settings_hash, str(uuid.uuid4()), (target,), plan.share_mode)
         body = build(plan.settings, plan.patch, who, self.host)
@@ -251,7 +251,9 @@ class Mounter:
     async def _wait_ready(self, plan: Plan, pod: MountPod) -> None:
         """Until the mount answers in this namespace (step 8)."""
         if await self.watch.served(pod.command.mount_path, self.patience):
-            log.info("Mount point is ready", podName=pod.name, mountPath=pod.command.mount_path)
+            log.info("Mount point is ready", podName=pod.name)
+            where = {"source": strip_password(plan.settings["source"]), "mountPath": pod.command.mount_path}
+            log.info("mounting with options", **where, options=list(plan.settings["Options"] or ()))
             return
         text = (
             f"wait for mount {strip_password(plan.settings['source'])} ready failed, err: mount point is not ready in "

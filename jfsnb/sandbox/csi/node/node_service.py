@@ -8,13 +8,13 @@ from typing import Any
 
 import grpc
 
-from jfsnb.driver.names import target_problem
+from jfsnb.driver.names import parse_target, target_problem
 from jfsnb.driver.settings.errors import SettingsError
 from jfsnb.sandbox.apimachinery.client import ApiError
 from jfsnb.sandbox.csi.juicefs import ClientError
-from jfsnb.sandbox.csi.klog import Logger
+from jfsnb.sandbox.csi.klog import Logger, handling
 from jfsnb.sandbox.csi.node import mounts
-from jfsnb.sandbox.csi.node.mounter import Mounter, MountFailed, Publication
+from jfsnb.sandbox.csi.node.mounter import POD_NAME, Mounter, MountFailed, Publication
 from jfsnb.sandbox.csi.node.releaser import Releaser
 from jfsnb.sandbox.csi.rules.capabilities import check_capability, is_reader
 from jfsnb.sandbox.proto import messages as proto
@@ -55,10 +55,12 @@ class NodeService:
         required(request.volume_id, "Volume ID not provided")
         required(request.target_path, "Target path not provided")
         required(request.HasField("volume_capability"), "Volume capability not provided")
-        log.info("get volume_capability", volumeId=request.volume_id)
-        check_capability(request.volume_capability)
-        with self._alone(request.volume_id, request.target_path):
-            await self._publish(request)
+        who = {"appName": request.volume_context.get(POD_NAME, ""), "volumeId": request.volume_id}
+        with handling("NodePublishVolume", **who):
+            log.info("get volume_capability", volCap=_go_text(request.volume_capability))
+            check_capability(request.volume_capability)
+            with self._alone(request.volume_id, request.target_path):
+                await self._publish(request)
         return proto.NodePublishVolumeResponse()
 
     async def _publish(self, request: Any) -> None:
@@ -78,8 +80,10 @@ class NodeService:
         )
         try:
             mounts.unmount_all(target)
+            log.info("creating dir", target=target)
             os.makedirs(target, 0o755, exist_ok=True)
-            log.info("mounting juicefs", options=",".join(wanted.flags))
+            log.info("get volume context", volCtx=wanted.context)
+            log.info("mounting juicefs", secret=f"[{' '.join(wanted.secrets)}]", options=list(wanted.flags))
             source = await self.mounter.mount(wanted)
             log.info("binding source at target", source=source, target=target)
             mounts.bind(source, target, read_only=wanted.read_only)
@@ -90,7 +94,7 @@ class NodeService:
         except ApiError as error:
             raise CsiError(Code.INTERNAL, f"Could not mount juicefs: {error.message}") from error
         elapsed = f"{time.monotonic() - started:.3f}s"
-        log.info("juicefs volume mounted", volumeId=request.volume_id, target=target, elapsed=elapsed)
+        log.info("juicefs volume mounted", target=target, elapsed=elapsed)
 
     def _check_target(self, target: str) -> None:
         problem = target_problem(target, self.kubelet_root)
@@ -100,12 +104,16 @@ class NodeService:
     async def NodeUnpublishVolume(self, request: Any) -> Any:
         required(request.volume_id, "Volume ID not provided")
         required(request.target_path, "Target path not provided")
-        with self._alone(request.volume_id, request.target_path):
+        target = request.target_path
+        with self._alone(request.volume_id, target), handling("NodeUnpublishVolume"):
+            log.info("get volume_id", volumeId=request.volume_id)
             try:
-                await self.releaser.unpublish(request.volume_id, request.target_path)
+                await self.releaser.unpublish(request.volume_id, target)
             except (OSError, ApiError, TimeoutError) as error:
-                text = f"Could not unmount {request.target_path!r}: {error}"
+                text = f"Could not unmount {target!r}: {error}"
                 raise CsiError(Code.INTERNAL, text.replace("'", '"')) from error
+            gone = {"volumeId": request.volume_id, "target": target, "podUID": (parse_target(target) or ("",))[0]}
+            log.info("Cleaned up volume health metric", **gone)
         return proto.NodeUnpublishVolumeResponse()
 
     async def NodeGetVolumeStats(self, request: Any) -> Any:
@@ -153,3 +161,10 @@ class _Alone:
 
 def _usage(unit: str, total: int, available: int, used: int) -> dict[str, Any]:
     return {"unit": unit, "total": total, "available": available, "used": used}
+
+
+def _go_text(capability: Any) -> str:
+    """A capability as Go prints it."""
+    mode = proto.VolumeCapability.AccessMode.Mode.Name(capability.access_mode.mode)
+    kind = f'fs_type:"{capability.mount.fs_type}"' if capability.mount.fs_type else ""
+    return f"{capability.WhichOneof('access_type')}:{{{kind}}}  access_mode:{{mode:{mode}}}"

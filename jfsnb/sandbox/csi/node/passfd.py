@@ -112,10 +112,10 @@ class FuseDescriptors:
 
     # ---------------------------------------------------------------- asking clients
 
-    async def take(self, uuid: str, client: str) -> None:
+    async def take(self, uuid: str, client: str) -> int:
         """Have a running client give its descriptor away, so that it ends for good with its next end.
 
-        The driver closes what it gets: it has a duplicate already.
+        The driver closes what it gets, whose number is returned: it has a duplicate already.
 
         Args:
             client: file name of its socket.
@@ -127,20 +127,20 @@ class FuseDescriptors:
         for _ in range(TAKE_ATTEMPTS):
             with contextlib.suppress(OSError):
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    if await self._took(path):
-                        return
+                    if taken := await self._took(path):
+                        return taken
             await asyncio.sleep(TAKE_PAUSE)
         raise TakeFailed(f"fail to recv FUSE fd from {path}")
 
-    async def _took(self, path: str) -> bool:
+    async def _took(self, path: str) -> int:
         with await fd_socket.connect(path) as connection:
             _, fds = await fd_socket.receive(connection)
             fd_socket.close(fds)
             if len(fds) < 2:
-                return False
-            log.info("recv FUSE fd", fd=fds[1])
+                return 0
+            log.info("fd ")
             fd_socket.keep(connection)
-            return True
+            return fds[1]
 
     async def recover(self, living: Collection[str]) -> None:
         """At the driver's start: ask every client for a duplicate, and clear away what no client uses any more.

@@ -17,7 +17,7 @@ from jfsnb.driver.mountpods.pod_state import State, is_resource_error, state_of
 from jfsnb.sandbox.apimachinery.client import Obj
 from jfsnb.sandbox.apimachinery.wakeups import Wakeups
 from jfsnb.sandbox.csi.cluster import Cluster, mount_pod_of
-from jfsnb.sandbox.csi.klog import Logger
+from jfsnb.sandbox.csi.klog import Logger, handling
 from jfsnb.sandbox.csi.node.cache_cleaner import CacheCleaner
 from jfsnb.sandbox.csi.node.mounter import Mounter
 from jfsnb.sandbox.csi.node.recovery import recover
@@ -42,6 +42,7 @@ class Reconciler:
         self.releaser = Releaser(cluster, mounter.locks, self.wakeups.wake, self.descriptors)
         self.cache_cleaner = CacheCleaner(cluster)
         self._complained: dict[str, tuple[str, str]] = {}
+        self._told: set[tuple[str, int, str]] = set()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -80,7 +81,8 @@ class Reconciler:
 
     async def _sync_safely(self, name: str) -> None:
         try:
-            await self.sync(name)
+            with handling(log.name, podName=name):
+                await self.sync(name)
         except Exception as error:  # whatever it is, the other Mount Pods and the next round go on
             log.error(repr(error), "mount pod reconcile error", podName=name)
             self.wakeups.wake(name, RETRY_SECONDS)
@@ -117,11 +119,16 @@ class Reconciler:
         if not lost or not self.cluster.app_pods.synced.is_set():
             return obj
         known = await self.cluster.app_pod_uids()  # the watch may lag behind a publication of a moment ago
-        targets = tuple(r.target for r in lost if r.pod_uid not in known)
-        if not targets:
+        gone = [r for r in lost if r.pod_uid not in known]
+        if not gone:
             return obj
-        log.info("pod of reference not found, delete the reference", podName=pod.name, targets=list(targets))
-        return await self.cluster.drop_references(pod.name, targets)
+        for reference in gone:
+            log.info(
+                "get app pod deleted in annotations of mount pod, remove its ref.",
+                podName=pod.name,
+                appId=reference.pod_uid,
+            )
+        return await self.cluster.drop_references(pod.name, tuple(r.target for r in gone))
 
     # ---------------------------------------------------------------- states
 
@@ -149,6 +156,7 @@ class Reconciler:
             return latest is not None and state_of(latest) is State.READY
 
         if await self.mounter.watch.served(path, self.mounter.patience, is_still_ready):
+            self._tell_once(pod, "Mount point is ready")
             return await recover(pod, self.mounter.directory, self._sub_path_of)
         if not is_still_ready():
             return
@@ -178,12 +186,14 @@ class Reconciler:
         pod = mount_pod_of(obj)
         if names.FINALIZER not in pod.finalizers:
             return
+        self._tell_once(pod, "Pod is to be deleted.")
         if not has_stopped(obj, datetime.now(UTC)):
             return self.wakeups.wake(pod.name, 1)
         async with self.mounter.locks[pod.settings_hash]:
             obj = await self.cluster.pod(self.cluster.namespace, pod.name) or obj
             ends = not mount_pod_of(obj).references and not self._successor_of(pod)
             if ends:
+                log.info("Clean mount point", podName=pod.name, mountPath=pod.command.mount_path)
                 self.descriptors.stop(pod.upgrade_uuid)
                 await unmount_path(pod.command.mount_path)
                 remove_directory(pod.command.mount_path)
@@ -192,6 +202,12 @@ class Reconciler:
             await self.cluster.drop_finalizer(pod.name)
         if ends and not self._others_of(pod):
             self.cache_cleaner.after(obj)
+
+    def _tell_once(self, pod: MountPod, message: str) -> None:
+        """What the real driver says each time that it looks, which is less often."""
+        if (pod.uid, pod.restarts, message) not in self._told:
+            self._told.add((pod.uid, pod.restarts, message))
+            log.info(message, podName=pod.name)
 
     # ---------------------------------------------------------------- making Pods
 

@@ -39,15 +39,16 @@ class Releaser:
 
     async def unpublish(self, volume_id: str, target: str) -> None:
         """Unmount the target and drop its reference; both may be gone already."""
-        count = mounts.unmount_all(target)
-        if count:
-            log.info("unmounted", target=target)
+        log.info("umount target", target=target, lazy=True)
+        mounts.unmount_all(target)
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(target)
         pod = await self._holder(volume_id, target)
-        if pod is not None:
-            async with self.locks[pod.settings_hash]:
-                await self.release(pod.name, (target,))
+        if pod is None:
+            whose = {"mountPath": target, "uniqueId": volume_id, "volumeId": volume_id}
+            return log.info("No mount pod found, skip umount mount pod", **whose)
+        async with self.locks[pod.settings_hash]:
+            await self.release(pod.name, target)
 
     async def _holder(self, volume_id: str, target: str) -> MountPod | None:
         """The live Mount Pod on this node that carries the target's reference, whatever its unique id."""
@@ -58,12 +59,21 @@ class Releaser:
             holders = [p for p in fresh if any(r.target == target for r in p.references) and not p.deleting]
         return holders[0] if holders else None
 
-    async def release(self, name: str, targets: tuple[str, ...]) -> None:
-        """Drop references, then delete the Mount Pod if none is left. The caller holds the lock of its hash."""
-        await self.retire(mount_pod_of(await self.cluster.drop_references(name, targets)))
+    async def release(self, name: str, target: str) -> None:
+        """Drop a reference, then delete the Mount Pod if none is left. The caller holds the lock of its hash."""
+        about = {"target": target, "podName": name, "key": names.reference_key(target)}
+        log.info("Delete target ref and check mount pod is need to delete or not.", **about)
+        pod = mount_pod_of(await self.cluster.drop_references(name, (target,)))
+        if pod.references:
+            return log.info("pod still has juicefs- refs.", podName=name)
+        await self.retire(pod, "pod has no juicefs- refs. delete it.")
 
-    async def retire(self, pod: MountPod) -> bool:
-        """Delete a Mount Pod that nobody uses, now or after its delay; True when it was deleted now (§1.11)."""
+    async def retire(self, pod: MountPod, why: str = "There are no refs in pod annotation, delete it") -> bool:
+        """Delete a Mount Pod that nobody uses, now or after its delay; True when it was deleted now (§1.11).
+
+        Args:
+            why: for the log.
+        """
         if pod.references or pod.deleting:
             return False
         now = datetime.now(UTC)
@@ -71,10 +81,12 @@ class Releaser:
         if moment is not None and moment > now:
             if names.DELETE_AT not in pod.annotations:
                 stamp = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-                await self.cluster.annotate(pod.name, {names.DELETE_AT: stamp})
+                note = {names.DELETE_AT: stamp}
+                Logger("util", own=True).info("delayDelete: add annotation to pod", annotations=note, podName=pod.name)
+                await self.cluster.annotate(pod.name, note)
             self.wake(pod.name, (moment - now).total_seconds())
             return False
-        log.info("There are no refs in pod annotation, delete it", podName=pod.name)
+        log.info(why, podName=pod.name)
         self.descriptors.stop(pod.upgrade_uuid)
         await unmount_path(pod.command.mount_path)
         await self.cluster.delete_mount_pod(pod.name)

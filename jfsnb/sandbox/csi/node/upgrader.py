@@ -174,7 +174,7 @@ class Upgrader:
         log.info("update state path", mountPod=pod.name, statePath=client.state_path)
         path = self.descriptors.base / key / socket_name
         log.info("close fuse fd in mount pod", path=str(path), pod=pod.name)
-        await self.descriptors.take(key, socket_name)
+        log.info("recv FUSE fd", fd=await self.descriptors.take(key, socket_name))
 
     async def _swap(self, pod: MountPod, say: Say) -> None:
         """Put the client that the canary Job has fetched in the place of the one that runs."""
@@ -224,11 +224,9 @@ class Upgrader:
         image = renewed(sources, self.mounter.host)["Attr"]["Image"] if sources.has_kept else pod.image
         body = job.canary(obj, image, recreate)
         name = body["metadata"]["name"]
-        await self.runner.delete(name)
-        await self.runner.wait_gone(name)
+        await self.runner.replace(body)
         log.info("create canary job", job=name, pod=pod.name)
         say(f"create canary job {name} for {pod.name}")
-        await self.runner.ensure(body)
         log.info("wait for canary job completed", job=name)
         say(f"wait for canary job {name} for {pod.name} completed")
         try:
