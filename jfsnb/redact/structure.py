@@ -98,7 +98,7 @@ def redact_document(source: str, text: Text) -> str:
     if len(source) > LONGEST or not (":" in source and ("\n" in source or source.lstrip()[:1] in ("{", "["))):
         return source
     try:
-        documents = [node for node in yaml.compose_all(source, Loader=_Loader) if node is not None]
+        documents = [node for node in yaml.compose_all(source, Loader=_Loader) if _is_document(node)]
     except (yaml.YAMLError, ValueError, RecursionError):
         return _redact_json(source, text)
     splices: list[tuple[int, int, str]] = []
@@ -107,6 +107,11 @@ def redact_document(source: str, text: Text) -> str:
     for begin, end, new in sorted(set(splices), reverse=True):
         source = source[:begin] + new + source[end:]
     return source
+
+
+def _is_document(node: yaml.Node | None) -> bool:
+    """Several lines of plain text, such as a log's, are one scalar to YAML, and would be folded into one line."""
+    return node is not None and not (isinstance(node, yaml.ScalarNode) and not node.style)
 
 
 def _redact_json(source: str, text: Text) -> str:

@@ -87,6 +87,16 @@ def test_a_redacted_config_yaml_keeps_every_other_byte():
     assert redact_text(text) == text.replace("S3cr3t9", "'***'")
 
 
+def test_the_lines_of_a_log_stay_lines():
+    """A driver's log that names a Secret's keys: to YAML all of it is one plain scalar."""
+    lines = [
+        'I1129 10:58:29 7 node.go:226] "mounting juicefs" logger="driver" secret="[bucket metaurl name]" options=[]',
+        'I1129 10:58:30 7 juicefs.go:342] "Format/Auth command" cmd="juicefs format redis://:****@h:6379/1 fs"',
+    ]
+    log = "".join(f"2026-11-29T10:58:29.722538717Z {line}\n" for line in lines)
+    assert [line[:80] for line in redact_text(log).splitlines()] == [line[:80] for line in log.splitlines()]
+
+
 def test_what_has_passed_once_is_not_read_again():
     text = Clean("password: kept")
     assert redact_text(text) is text
