@@ -148,5 +148,6 @@ def test_a_recorded_deletion_of_a_mount_pod(world):
     (mount_pod,) = world.serving(world.running(APP))
     ready = '"Mount point is ready" logger="pod-driver"'
     world.until_logged(world.csi_node(), f'{ready} podName="{mount_pod.name}"')
+    world.configure(world.with_entry(ceMountImage=NEW))
     _, lines = stage(world, lambda: world.delete(mount_pod.name), ready)
     assert lines == log_lines(text_of("../10-upgrade-under-io/e-delete-mount-pod.log").splitlines())
