@@ -178,7 +178,9 @@ class Proxy:
         """Byte by byte in both directions: watches, logs, and exec over a websocket."""
         raw = socket.create_connection((str(self._behind.hostname), int(self._behind.port or 443)))
         with self._tls.wrap_socket(raw, server_hostname=self._behind.hostname) as behind:
-            behind.sendall(head.replace(b"Connection: keep-alive", b"Connection: close") + body)
+            if b"upgrade:" not in head.lower():  # the next request must come by here, not through this tunnel
+                head = head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+            behind.sendall(head + body)
 
             def forth() -> None:
                 with contextlib.suppress(OSError):
