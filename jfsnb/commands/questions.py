@@ -44,7 +44,7 @@ def verify(target: str, options: Mapping[str, Any], form: str, strict: bool) -> 
     namespace, name = split(target, settings.namespace)
     cluster = source(settings, quiet=form == JSON)
     found = investigate.verify(cluster, namespace, name, settings.image, settings.driver_namespace)
-    nobody = not found.rows and found.verdict is Verdict.PASS
+    nobody = not found.rows and found.verdict is Verdict.NA
     if form == JSON:
         print_json("verify", cluster, found)
     else:

@@ -26,8 +26,9 @@ class Finding:
 
     @property
     def verdict(self) -> Verdict:
-        """Worst verdict; N/A where nothing was judged."""
-        return overall(c.verdict for c in self.checks) if self.checks else Verdict.NA
+        """Worst verdict; N/A where nothing was judged, or all is well but there is nobody of whom to say it."""
+        worst = overall(c.verdict for c in self.checks) if self.checks else Verdict.NA
+        return Verdict.NA if worst is Verdict.PASS and not self.rows else worst
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""

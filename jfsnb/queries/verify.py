@@ -11,6 +11,7 @@ from jfsnb.checks.inside import answers_inside
 from jfsnb.checks.model import CheckResult
 from jfsnb.checks.serving import claim_bound, mount_pod_ready, served_by_one
 from jfsnb.checks.snapshot import Snapshot
+from jfsnb.checks.tier import FULL, REAL_CLUSTER, labelled, real_data_path
 from jfsnb.driver.config.merging import ImageDecision
 from jfsnb.driver.mountpods.mount_pods import MountPod, Pairing, VolumePairing, claims_of, pair
 from jfsnb.driver.names import RECORDED
@@ -159,6 +160,9 @@ def _verify_volume(
         checks += client_checked(serving, None if recorded else versions)
         predicted = next_mount(known, volume.pv, serving.node, serving.command.is_ce, recorded=recorded)
         coming = predicted.reason if not isinstance(predicted, Unreadable) else words_of(predicted)
+    checks = list(labelled(checks, known.tier))
+    if known.tier not in (REAL_CLUSTER, FULL):
+        checks.append(real_data_path(known.tier))
     bad = worst(checks)
     row = {
         "pod": pairing.pod,

@@ -5,10 +5,14 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from jfsnb.checks.codes import result
 from jfsnb.checks.model import Verdict
+from jfsnb.checks.serving import BOUND
 from jfsnb.cli import main
+from jfsnb.cluster.connect import connect
 from jfsnb.errors import NotInCluster
 from jfsnb.queries import investigate
+from jfsnb.queries.finding import Finding
 from jfsnb.run import background, patch
 from jfsnb.run.rollback import rollback
 
@@ -161,3 +165,18 @@ def test_what_is_not_there_is_said(world, call):
     assert call("explain", CLAIM, "--node", "nowhere")[0] == 3
     with pytest.raises(NotInCluster, match="neither a Pod nor a claim"):
         investigate.verify(world.cluster, NAMESPACE, "nobody")
+
+
+def test_that_all_is_well_with_nobody_is_no_pass():
+    """verify of a claim that nobody uses: its JSON must not say what its exit code denies."""
+    bound = result(BOUND, Verdict.PASS, "bound")
+    assert Finding((), (bound,)).to_dict()["verdict"] == "N/A"
+    assert Finding(({"pod": "a"},), (bound,)).to_dict()["verdict"] == "PASS"
+
+
+def test_where_no_client_can_mount_nobody_is_verified_without_saying_so(recorded_sandbox):
+    cluster = connect(kubeconfig=str(recorded_sandbox.kubeconfig))
+    found = investigate.verify(cluster, NAMESPACE, f"pvc/{CLAIM}")
+    assert found.verdict is not Verdict.PASS
+    assert "JFS-TIER-001" in {c.code for c in found.checks}
+    assert not [c for c in found.checks if c.code.startswith("JFS-IMG-003") and c.verdict is Verdict.PASS]
