@@ -47,8 +47,11 @@ class Command:
     prepare: Callable[[World], str] = lambda world: ""
     tidy: Callable[[World, str], None] = lambda world, run_id: None
     elsewhere: bool = False
+    parts: bool = False
 
     def carry_out(self, world: World, run_id: str) -> Answer:
+        if self.parts:
+            return world.run_parts(run_id)
         return world.ask(*self.words(world, run_id), outputs=world.folder / "elsewhere" if self.elsewhere else None)
 
 
@@ -85,6 +88,18 @@ def _plan(world: World, _: str, truth: Answer, answer: Answer) -> str:
     return "" if now == then or told else "0, but names others than without the fault, and not that it could not look"
 
 
+def _run(world: World, run_id: str, truth: Answer, answer: Answer) -> str:
+    """PASS needs every check of an undisturbed run, and nothing left."""
+    if answer.code == 1:
+        return "FAIL: a word about the client that nobody had" if "FAIL" not in truth.text else ""
+    if answer.code != 0:
+        return ""
+    codes, looked = ([line.split(" ")[1] for line in a.text.splitlines()] for a in (truth, answer))
+    missing = sorted(set(codes) - set(looked))
+    left = world.left(run_id)
+    return f"PASS without {missing}" if missing else f"PASS, and there is {left}" if left else ""
+
+
 def _nothing_left(world: World, run_id: str, _: Answer, answer: Answer) -> str:
     left = world.left(run_id)
     if left and (answer.code == 0 or "nothing of run" in answer.text):
@@ -117,6 +132,14 @@ COMMANDS = (
         lambda world, run_id: world.undo(run_id),
         elsewhere=True,
     ),
+    Command(
+        "run, its parts",
+        lambda world, run_id: (),
+        _run,
+        lambda world: world.new_id(),
+        lambda world, run_id: world.undo(run_id),
+        parts=True,
+    ),
 )
 
 
@@ -124,12 +147,14 @@ def combinations(world: World, command: Command) -> tuple[Answer, list[tuple[Cel
     """The answer without a fault, and (cell, fault, how often) of all that the command uses."""
     world.proxy.spoil(None)
     world.proxy.recording = True
-    command.carry_out(world, "no-such-run")  # lists as they were before, for the stale ones
+    if not command.parts:
+        command.carry_out(world, "no-such-run")  # lists as they were before, for the stale ones
     world.proxy.recording = False
     run_id = command.prepare(world)
     world.proxy.used.clear()
     truth = command.carry_out(world, run_id)
     assert not truth.broken, truth.broken
+    assert truth.code == 0 or not command.parts, truth.text
     used = sorted(world.proxy.used)
     command.tidy(world, run_id)
     always = [(c, f, 1 << 30) for c in used for f in FAULTS if c.verb == "list" or f not in FOR_LISTS]

@@ -1,4 +1,4 @@
-"""A seeded sample of the matrix: what could not be looked at does not look fine. The whole: ``python -m tests.faults``."""
+"""A seeded sample of the fault matrix: what could not be looked at does not look fine. See ``python -m tests.faults``."""
 
 import os
 import random
@@ -34,7 +34,7 @@ def known(where):
     return known
 
 
-@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS if not command.parts])
 def test_no_fault_makes_an_answer_look_better_than_the_truth(where, known, name):
     command, truth, all_of_them = known(name)
     assert len(all_of_them) > 50
@@ -55,6 +55,7 @@ ONCE_WRONG = [
     ("doctor", "list", "nodes", "403"),
     ("doctor", "list", "nodes", "html"),
     ("mounts", "list", "pods", "429"),
+    ("run, its parts", "create", "selfsubjectaccessreviews", "403"),
 ]
 
 

@@ -13,18 +13,26 @@ from typing import Any
 
 from click.testing import CliRunner
 
+from jfsnb.checks.model import Verdict, overall
 from jfsnb.cli import main
 from jfsnb.cluster import exec as executing
 from jfsnb.cluster import logs, transport, watch
 from jfsnb.cluster.client import Cluster
 from jfsnb.cluster.connect import connect
-from jfsnb.run import background, patch, rollback
+from jfsnb.errors import JfsnbError
+from jfsnb.run import background, deploy, patch, rollback, verify
 from jfsnb.run.smoke.manifest import RUN_LABEL
-from jfsnb.run.state import Run, open_run
+from jfsnb.run.state import Run, checks_of, load, open_run
 from jfsnb.settings import Settings
 from tests.faults.proxy import Proxy
 
 NAMESPACE, CLAIM, CONFIG_MAP = "juicefs-system", "songlin-test-pvc", "juicefs-csi-driver-config"
+#: Of a run, as notebooks 01 and 03 to 05 call them.
+PARTS = (
+    *(background.preflight, background.baseline, background.csi_calls, background.served_by),
+    *(patch.plan, patch.apply, patch.wait_in_force, deploy.prepare, deploy.smoke, deploy.side_by_side),
+    *(verify.chain, verify.client, verify.data, verify.shutdown, verify.restore, verify.verdict),
+)
 #: What is waited for in minutes on a real cluster, in seconds: thousands of combinations are tried.
 QUICK = (
     *((transport, "CALL_SECONDS", 1.0), (transport, "CONNECT_SECONDS", 1.0), (executing, "CONNECT_SECONDS", 1.0)),
@@ -82,14 +90,39 @@ class World:
         self._own = self.open("faults-base")
         self.pod = background.baseline(self._own).pod
 
-    def open(self, run_id: str, image: str = "") -> Run:
-        settings = Settings.from_mapping({"run_id": run_id, "timeout": 30, "image": image})
-        return open_run(replace(settings, outputs=self.outputs), self.cluster)
+    def open(self, run_id: str, cluster: Cluster | None = None) -> Run:
+        settings = Settings.from_mapping({"run_id": run_id, "timeout": 30})
+        return open_run(replace(settings, outputs=self.outputs), cluster or self.cluster)
+
+    def run_parts(self, run_id: str) -> Answer:
+        """A run as its notebooks carry it out, part by part, and its clean-up; 0 where it ends PASS."""
+        begun = time.monotonic()
+        try:
+            seen = connect(kubeconfig=str(self.folder / "kubeconfig"))
+            run = self.open(run_id, seen)
+            try:
+                for carry_out in PARTS:
+                    carry_out(run)
+            except JfsnbError as error:
+                run.tell("note", str(error))
+            done = rollback.rollback(seen, run_id, self.outputs)
+            checks = checks_of(load(run.folder))
+            found = overall([*(c.verdict for _, c in checks), Verdict.PASS if done.complete else Verdict.ERROR])
+        except JfsnbError as error:
+            return Answer(error.exit_code, error.what, time.monotonic() - begun)
+        except Exception as error:  # none of jfsnb's own
+            return Answer(3, "", time.monotonic() - begun, repr(error))
+        said = [f"{c.verdict} {c.code} {c.reason}" for _, c in checks]
+        code = {Verdict.PASS: 0, Verdict.FAIL: 1}.get(found, 3)
+        return Answer(code, "\n".join(said), time.monotonic() - begun)
+
+    def new_id(self) -> str:
+        self.count += 1
+        return f"faults-{self.count}-{os.getpid()}"
 
     def leave_something(self) -> str:
         """A run that has patched, and has made a ConfigMap, and died; its id."""
-        self.count += 1
-        run = self.open(f"faults-{self.count}-{os.getpid()}")
+        run = self.open(self.new_id())
         meta = {"name": f"left-{run.id}", "namespace": NAMESPACE, "labels": {RUN_LABEL: run.id}}
         run.journal.create(self.cluster, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {}})
         patch.apply(run)
