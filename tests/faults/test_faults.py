@@ -1,4 +1,4 @@
-"""A seeded sample of the fault matrix: what could not be looked at does not look fine. See ``python -m tests.faults``."""
+"""A seeded sample of the fault matrix: what could not be seen does not look fine. See ``python -m tests.faults``."""
 
 import os
 import random
