@@ -12,10 +12,16 @@ from tests.faults.proxy import FAULTS, FOR_LISTS, Cell
 from tests.faults.world import CLAIM, Answer, World
 
 #: In an answer: that something could not be seen.
-TOLD = ("could not", "cannot", "not known", "may not", "not seen", "does not say", "not read", "unknown", "nobody")
+TOLD = (
+    *("could not", "cannot", "not known", "may not", "not seen", "does not say", "not read", "unknown", "nobody"),
+    "as far as can be seen",
+)
 #: A cell of a table that is another each time.
 VOLATILE = ("age_seconds", "since", "reason", "why")
 TOO_LONG = 60.0
+WRONGLY_BAD = "1: looked, and it is wrong"
+#: A server that lies in due form can make things look worse than they are; what counts is that never better.
+LIES = ("404", *FOR_LISTS)
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,9 @@ class Command:
 def _better(answer: Answer, truth: Answer) -> str:
     """A question must not look better than it would without the fault, nor say less without a word."""
     if answer.code != 0:
-        return "1: looked, and it is wrong" if answer.code == 1 != truth.code else ""
+        return WRONGLY_BAD if answer.code == 1 != truth.code else ""
     now, then = (Verdict(a.data.get("verdict", "N/A")) for a in (answer, truth))
-    if SEVERITY.index(now) > SEVERITY.index(then):
+    if SEVERITY.index(now) > SEVERITY.index(then) and then is not Verdict.PASS:
         return f"{now} where the truth is {then}"
     if _rows(answer) != _rows(truth) and not any(word in answer.text for word in TOLD):
         return "0, but says something else than without the fault, and not that it could not look"
@@ -82,7 +88,7 @@ def _question(name: str, *words: str) -> Command:
 
 def _plan(world: World, _: str, truth: Answer, answer: Answer) -> str:
     if answer.code:
-        return "1: looked, and it is wrong" if answer.code == 1 else ""
+        return WRONGLY_BAD if answer.code == 1 else ""
     then, now = (a.text.partition("Whose next mount it changes")[2] for a in (truth, answer))
     told = any(word in now for word in TOLD)
     return "" if now == then or told else "0, but names others than without the fault, and not that it could not look"
@@ -104,7 +110,7 @@ def _nothing_left(world: World, run_id: str, _: Answer, answer: Answer) -> str:
     left = world.left(run_id)
     if left and (answer.code == 0 or "nothing of run" in answer.text):
         return f"{answer.code}, and there is {', '.join(left)}"
-    return "1: looked, and it is wrong" if answer.code == 1 else ""
+    return WRONGLY_BAD if answer.code == 1 else ""
 
 
 NEW = "juicedata/mount:ce-v0.14.2-03f36d6"
@@ -169,6 +175,7 @@ def try_one(world: World, command: Command, truth: Answer, cell: Cell, fault: st
     answer = command.carry_out(world, run_id)
     world.proxy.spoil(None)
     wrong = f"broken: {answer.broken}" if answer.broken else command.judge(world, run_id, truth, answer)
+    wrong = "" if wrong == WRONGLY_BAD and fault in LIES else wrong
     if not wrong and answer.seconds > TOO_LONG:
         wrong = f"took {answer.seconds:.0f} s"
     command.tidy(world, run_id)
