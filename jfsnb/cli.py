@@ -121,7 +121,7 @@ _PLACE = ("from", "at", *_CLUSTER)
 _UPGRADE = ("how", "stall-budget", "app-image")
 _COMPARISON = tuple(name.replace("_", "-") for name in COMPARISON)
 _ELSEWHERE = ("from", "at", "outputs", "output", "strict", "lang")
-_EVERYTHING = tuple(name for name in _OPTIONS if name not in (*_ELSEWHERE, *_COMPARISON))
+_EVERYTHING = tuple(name for name in _OPTIONS if name not in (*_ELSEWHERE, *_COMPARISON, *_UPGRADE))
 _EVERYONE = click.option(
     "--all", "--deep", "everyone", is_flag=True, help="Ask every Mount Pod for its client, however many there are."
 )
@@ -311,9 +311,15 @@ def sandbox() -> None:
 @click.option("--baseline", default="", metavar="TAG", help="The client image that serves everybody.")
 @click.option("--metadata", default="", metavar="ENGINE", help="sqlite (default), or redis where its server is there.")
 @click.option("--scenario", default="", metavar="NAME", help="Break it at once, as 'break' does.")
+@click.option(
+    "--like", "file", default="", metavar="FILE", help="With nodes, volumes and configuration of a collection."
+)
 @_told
-def up(name: str, tier: str | None, nodes: tuple[str, ...], baseline: str, metadata: str, scenario: str) -> None:
+def up(
+    name: str, tier: str | None, nodes: tuple[str, ...], baseline: str, metadata: str, scenario: str, file: str
+) -> None:
     """Start one and keep it until 'down'."""
+    from jfsnb.commands.collect import like, not_the_same
     from jfsnb.commands.drills import break_sandbox
     from jfsnb.commands.sandbox import describe
     from jfsnb.sandbox import drills as scenarios
@@ -321,7 +327,11 @@ def up(name: str, tier: str | None, nodes: tuple[str, ...], baseline: str, metad
 
     if scenario:
         scenarios.find(scenario)
-    click.echo(describe(lifecycle.up(name, tier=tier, nodes=nodes, baseline=baseline, metadata=metadata)))
+    told = like(file) if file else None
+    started = lifecycle.up(name, tier=tier, nodes=nodes, baseline=baseline, metadata=metadata, like=told)
+    click.echo(describe(started))
+    if told:
+        click.echo(not_the_same(told))
     if scenario:
         click.echo(break_sandbox(scenario, name))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from math import inf
@@ -120,3 +121,37 @@ def diff(before: str, after: str, form: str) -> int:
         say("\nconfig.yaml:")
         say("\n".join(str(row["line"]) for row in changed))
     return 0
+
+
+#: Part of a snapshot → kind of its objects, of what a sandbox can be like.
+_POURED = {
+    "nodes": "Node",
+    "csi_nodes": "CSINode",
+    "storage_classes": "StorageClass",
+    "pvs": "PersistentVolume",
+    "pvcs": "PersistentVolumeClaim",
+    "csi_pods": "Pod",
+    "mount_pods": "Pod",
+    "app_pods": "Pod",
+}
+
+
+def like(file: str) -> dict[str, Any]:
+    """What a sandbox needs to be like a collected cluster. Raises BundleInvalid, NotRead."""
+    from jfsnb.bundle.read import named
+
+    known = named(file)
+    told = [{**obj, "kind": kind} for part, kind in _POURED.items() for obj in getattr(known, part)]
+    return {"told": told, "config": known.config_text or "{}", "namespace": known.deployment.namespace}
+
+
+def not_the_same(told: Mapping[str, Any]) -> str:
+    """What of it a sandbox does not have."""
+    counted = Counter(obj["kind"] for obj in told["told"])
+    listed = ", ".join(f"{number} {kind}s" for kind, number in sorted(counted.items()))
+    return (
+        f"like the file: {listed}, and config.yaml\n"
+        "not the same: all of these are recorded, nothing of them runs; what runs is one node with its driver and the\n"
+        f"              volume songlin-test-pv. The driver's namespace {told['namespace']} is juicefs-system here.\n"
+        "              Images that the configuration names are pulled only where the sandbox has them (sandbox images)."
+    )

@@ -11,13 +11,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from jfsnb.errors import SandboxError, UsageError
 from jfsnb.sandbox import metadata as engines
 
 START_SECONDS, END_SECONDS = 60.0, 30.0
+#: In a sandbox's state: what it is to be like (world/like.py).
+LIKE = "like.json"
 RUNNING, ENDING = "sandbox.json", "ending.json"  #: the same facts: its supervisor renames the file before all else
 
 
@@ -79,6 +83,7 @@ def up(
     baseline: str = "",
     metadata: str = "",
     tested: str = "",
+    like: Mapping[str, Any] | None = None,
 ) -> Sandbox:
     """Start a sandbox and wait until its world is ready.
 
@@ -90,6 +95,7 @@ def up(
         baseline: the client image that serves everybody (a tag of juicedata/mount, or a reference); empty: the usual.
         metadata: ``sqlite`` or ``redis``; empty: what JFSNB_METADATA says, or sqlite.
         tested: the image that will be tested, so that its client is here in time; empty: the usual.
+        like: the arguments of ``world.like.poured``: another cluster's recorded part.
 
     Raises:
         UsageError: the name is taken or unusable, there is no such image, or no program for the metadata engine.
@@ -112,6 +118,8 @@ def up(
         if baseline:
             _choose_baseline(state, baseline)
         _fetch_clients(state, tier, tested)
+        if like is not None:
+            (state / LIKE).write_text(json.dumps(like), encoding="utf-8")
     except BaseException:
         shutil.rmtree(state, ignore_errors=True)
         raise

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import ctypes
+import json
 import os
 import secrets
 import select
@@ -23,7 +24,7 @@ from typing import Any
 import yaml
 
 from jfsnb.sandbox import metadata
-from jfsnb.sandbox.lifecycle import ENDING, RUNNING, Sandbox
+from jfsnb.sandbox.lifecycle import ENDING, LIKE, RUNNING, Sandbox
 from jfsnb.sandbox.pki import make_pki
 from jfsnb.sandbox.world import ARTICLE_NODE, METAURL
 
@@ -102,6 +103,10 @@ class Supervisor:
         about = {"tier": tier.name, "reason": tier.reason, "sandbox": self.name, "limits": limits}
         metaurl = self.redis.url if self.redis else METAURL
         world = objects(None, self.nodes, about, images.baseline, images.tested(), images.id_of, metaurl)
+        if (self.state / LIKE).exists():
+            from jfsnb.sandbox.world.like import poured
+
+            world = poured(world, **json.loads((self.state / LIKE).read_text(encoding="utf-8")))
         reading, writing = os.pipe()
         self.fork("api", lambda: serve(self.state, 0, lambda port: _tell(writing, str(port)), restore=world))
         os.close(writing)
