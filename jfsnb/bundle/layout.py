@@ -52,7 +52,7 @@ What was read of a cluster, for questions about which JuiceFS client serves whic
   answers/           what clients and CSI nodes answered; of Secrets only the names of their keys
   csi-nodes/<Pod>/   config.yaml as that CSI node has it, and its log
   mount-pods/<Pod>/  its log, where it may tell of trouble
-  more/              what no question looks at, but people may: logs of the controller and of other Mount Pods
+  more/              what no question looks at, but people may: more logs, and clients' own .config and .stats
 
 Secrets are replaced by three stars. Ask it as a cluster:
 

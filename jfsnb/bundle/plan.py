@@ -31,6 +31,7 @@ def rows(everyone: bool) -> Table:
         ("mounts of app Pods", f"exec in {some}: stat, ls", "whether one is dead as its app sees it"),
         ("Secrets of volumes", "names of keys; values are not kept", "community or enterprise edition"),
         ("Secrets of Mount Pods", f"of {some}: one comparison of hashes", "whether the next mount would use it"),
+        ("clients' own .config and .stats", f"exec in {some}: head", "for people"),
         ("more logs", f"the controller's, previous and other Mount Pods': {MORE_LINES} lines", "for people"),
     ]
     return tuple(dict(zip(("what", "how", "why"), row, strict=True)) for row in told)

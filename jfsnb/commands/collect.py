@@ -49,7 +49,7 @@ def collect(
 
     def once(keep: Callable[..., dict[str, Any]]) -> dict[str, Any]:
         snapshot = reading.for_file(cluster, settings.driver_namespace, everyone)
-        return keep(snapshot, path, more.logs(cluster, snapshot, everyone))
+        return keep(snapshot, path, more.texts(cluster, snapshot, everyone))
 
     manifest = _history(path, once, every, long) if times else once(write)
     _say_written(path, manifest)

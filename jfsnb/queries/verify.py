@@ -90,7 +90,10 @@ def meant(known: Snapshot, namespace: str, target: str) -> tuple[list[Obj], str]
     if plural in ("", "persistentvolumeclaims") and (namespace, name) in known.pvc_by_key:
         return [p for p in beside if _lives(p) and name in {claim for _, claim in claims_of(p)}], name
     what = {"pods": "no Pod", "persistentvolumeclaims": "no claim"}.get(plural, "neither a Pod nor a claim")
-    raise NotInCluster(f"there is {what} {namespace}/{name}", "check the name, and the namespace: -n NAMESPACE")
+    next_step = "check the name, and the namespace: -n NAMESPACE"
+    if known.file:
+        next_step += "; a file holds only Pods that use JuiceFS"
+    raise NotInCluster(f"there is {what} {namespace}/{name}", next_step)
 
 
 def serving(known: Snapshot, app: Obj, only: str = "") -> list[MountPod]:

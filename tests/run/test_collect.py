@@ -36,6 +36,9 @@ def test_answers_from_a_file_are_those_of_the_cluster(world, sandbox, tmp_path_f
     assert planned.exit_code == 0 and "nothing was read" in planned.stdout and not file.exists()
     collected = CliRunner().invoke(main, ["collect", "-o", str(file), *where])
     assert collected.exit_code == 0, collected.output
+    with zipfile.ZipFile(file) as archive:
+        said = archive.read(f"more/client-{smoke.mount_pod}.txt").decode()
+    assert '"Version"' in said and "juicefs_" in said  # .config and .stats
     for words in (
         *(["mounts"], ["doctor"], ["explain", CLAIM], ["verify", smoke.pod], ["verify", f"pvc/{CLAIM}"]),
         *(["mounts", "--node", smoke.node], ["explain", CLAIM, "--node", smoke.node]),
