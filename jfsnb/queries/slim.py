@@ -132,7 +132,7 @@ _NOT_LOOKED_AT = {
 }
 _OF_CONTAINERS = (
     *("livenessProbe", "readinessProbe", "startupProbe", "volumeMounts", "volumeDevices", "securityContext", "ports"),
-    *("lifecycle", "terminationMessagePath", "terminationMessagePolicy"),
+    *("terminationMessagePath", "terminationMessagePolicy"),
 )
 
 
