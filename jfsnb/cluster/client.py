@@ -14,7 +14,7 @@ from jfsnb.cluster.exec import Executed, execute
 from jfsnb.cluster.lists import read_page
 from jfsnb.cluster.logs import LogFollower
 from jfsnb.cluster.resources import PLURALS, RESOURCES, path_of, title_of
-from jfsnb.cluster.transport import Transport
+from jfsnb.cluster.transport import CALL_SECONDS, Transport
 from jfsnb.cluster.watch import Watch
 from jfsnb.errors import NotInCluster, WaitTimeout
 from jfsnb.redact import learn_secret, redact_object, redact_text
@@ -260,7 +260,9 @@ class Cluster:
         query = {"container": container, "tailLines": tail, "timestamps": "true" if timestamps else None}
         query |= {"previous": "true"} if previous else {}
         what = f"the log of {title_of('pods', namespace, pod)}"
-        response = self.transport.open(path_of("pods", namespace, pod, "log"), query, read_seconds=30, what=what)
+        response = self.transport.open(
+            path_of("pods", namespace, pod, "log"), query, read_seconds=CALL_SECONDS, what=what
+        )
         return tuple(redact_text(self.transport.body(response).decode("utf-8", "replace")).splitlines())
 
     def execute(

@@ -20,6 +20,7 @@ from jfsnb.cluster.access import account
 from jfsnb.cluster.client import Cluster
 from jfsnb.driver import names
 from jfsnb.driver.mountpods.mount_pods import MountPod, claims_of
+from jfsnb.errors import UnexpectedAnswer
 from jfsnb.queries import ask_pods, driver_facts
 from jfsnb.queries.clients import ASKED_FOR_CLIENTS
 from jfsnb.queries.driver_facts import Driver
@@ -155,7 +156,7 @@ def _lists(
     others: list[Obj] = []
     name = driver.deployment.driver_name
     reads: dict[str, Callable[[], Any]] = {
-        "nodes": lambda: cluster.list("nodes"),
+        "nodes": lambda: _nodes(cluster, driver),
         "mount_pods": lambda: _mount_pods(cluster, driver.namespace),
         "pvs": lambda: _volumes(cluster, others, name),
         "pvcs": lambda: cluster.list("persistentvolumeclaims"),
@@ -197,6 +198,17 @@ def _lists(
         elif app_pods is not None:
             found["app_pods"] = ask_pods.attempt(lambda: app_pods(cluster, {**found, "driver": name}))
     return base.but(**found)
+
+
+def _nodes(cluster: Cluster, driver: Driver) -> list[Obj]:
+    """All nodes. Raises UnexpectedAnswer where those on which CSI node Pods run are not among them."""
+    nodes = cluster.list("nodes")
+    needed = {p["spec"]["nodeName"] for p in driver.node_pods if p["spec"].get("nodeName")}
+    if needed and not needed & {n["metadata"]["name"] for n in nodes}:
+        raise UnexpectedAnswer(
+            f"the list of nodes has none of the {len(needed)} on which CSI node Pods run", "try again"
+        )
+    return nodes
 
 
 def _mount_pods(cluster: Cluster, namespace: str) -> list[Obj]:

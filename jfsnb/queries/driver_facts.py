@@ -13,7 +13,7 @@ from jfsnb.driver import names
 from jfsnb.driver.config.merging import DriverConfig, ImageDecision, effective_image, load
 from jfsnb.driver.deployment import Deployment
 from jfsnb.driver.mountpods.mount_pods import MountPod
-from jfsnb.errors import ConfigInvalid, JfsnbError, NotInCluster, PermissionMissing
+from jfsnb.errors import ConfigInvalid, JfsnbError, NotInCluster, PermissionMissing, UnexpectedAnswer
 
 Obj = dict[str, Any]
 
@@ -124,7 +124,11 @@ def _daemon_set_of(cluster: Cluster, pod: Obj) -> Obj | Unreadable | None:
 
 
 def _daemon_set_alone(cluster: Cluster, namespace: str) -> Obj:
-    """The DaemonSet of CSI nodes that no node has a Pod of. Raises NotInCluster when there is none."""
+    """The DaemonSet of CSI nodes that no node has a Pod of.
+
+    Raises:
+        NotInCluster: there is none. UnexpectedAnswer: it has Pods, and the list of Pods does not have them.
+    """
     where = f"in namespace {namespace}" if namespace else "in this cluster"
     what = f"no JuiceFS CSI node Pods ({names.CSI_NODE_SELECTOR}) {where}"
     try:
@@ -139,6 +143,12 @@ def _daemon_set_alone(cluster: Cluster, namespace: str) -> Obj:
     if not found:
         raise NotInCluster(
             f"{what}, and no DaemonSet of them", "install the JuiceFS CSI driver, or set driver_namespace"
+        )
+    scheduled = (found[0].get("status") or {}).get("currentNumberScheduled") or 0
+    if scheduled:
+        raise UnexpectedAnswer(
+            f"{what}, but their DaemonSet has {scheduled} on nodes: one of the two answers is not the truth",
+            "try again; what stands between here and the API server?",
         )
     return {"kind": "DaemonSet", **found[0]}
 

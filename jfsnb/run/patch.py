@@ -8,6 +8,7 @@ from typing import Any
 
 from jfsnb.checks.bystanders import Seen
 from jfsnb.checks.client import another_than_baseline
+from jfsnb.checks.codes import Unreadable
 from jfsnb.checks.configured import caution, decides_for_image
 from jfsnb.checks.snapshot import Snapshot
 from jfsnb.driver.config import merging as driver_config
@@ -16,6 +17,7 @@ from jfsnb.driver.config.effects import Mount, edit_warnings
 from jfsnb.driver.config.merging import ImageDecision, effective_image
 from jfsnb.errors import ConflictError, NotInCluster
 from jfsnb.queries import affected, collect, driver_facts
+from jfsnb.queries.affected import Reach
 from jfsnb.queries.driver_facts import Driver, Volume
 from jfsnb.queries.explain import volume_of
 from jfsnb.queries.model import Timeline
@@ -86,6 +88,8 @@ def _plan_of(
     known: Snapshot, settings: Settings, edit: Edit, target: Mount, now: ImageDecision, then: ImageDecision
 ) -> PatchPlan:
     reach = affected.reach(known, edit)
+    if reach.unread is None and not _holds(known, target):
+        reach = Reach(unread=Unreadable("the lists of claims and volumes do not hold the claim itself"))
     warnings = edit_warnings(edit, known.config_map or {}, target, reach.everyone)
     return PatchPlan(
         config_map=(known.config_map or {}).get("metadata", {}).get("name", ""),
@@ -102,6 +106,12 @@ def _plan_of(
         warnings=warnings,
         planned_for=config.checksum(edit.before),
     )
+
+
+def _holds(known: Snapshot, target: Mount) -> bool:
+    """Whether the lists have the claim and the volume that were read one by one before."""
+    claim, pv = ((obj or {"metadata": {}})["metadata"] for obj in (target.pvc, target.pv))
+    return (claim.get("namespace"), claim.get("name")) in known.pvc_by_key and pv.get("name") in known.pv_by_name
 
 
 def _planned(run: Run, timeline: Timeline) -> tuple[Driver, Volume, Edit]:

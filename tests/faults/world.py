@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from jfsnb.checks.model import Verdict, overall
 from jfsnb.cli import main
+from jfsnb.cluster import client, logs, transport, watch
 from jfsnb.cluster import exec as executing
-from jfsnb.cluster import logs, transport, watch
 from jfsnb.cluster.client import Cluster
 from jfsnb.cluster.connect import connect
 from jfsnb.errors import JfsnbError
@@ -36,7 +36,7 @@ PARTS = (
 #: What is waited for in minutes on a real cluster, in seconds: thousands of combinations are tried.
 QUICK = (
     *((transport, "CALL_SECONDS", 1.0), (transport, "CONNECT_SECONDS", 1.0), (executing, "CONNECT_SECONDS", 1.0)),
-    *((watch, "AWAY_SECONDS", 1.0), (logs, "AWAY_SECONDS", 1.0)),
+    *((client, "CALL_SECONDS", 1.0), (watch, "AWAY_SECONDS", 1.0), (logs, "AWAY_SECONDS", 1.0)),
     *((rollback, "GONE_SECONDS", 4.0), (rollback, "IN_FORCE_SECONDS", 0.3)),
 )
 
