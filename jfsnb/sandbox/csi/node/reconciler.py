@@ -29,6 +29,8 @@ from jfsnb.sandbox.csi.rules.stopping import has_stopped
 log = Logger("pod-driver")
 RESYNC_SECONDS = 600
 RETRY_SECONDS = 5
+#: Then a Ready Mount Pod is given up, and its FUSE session with it: as long as in reality, however busy the machine is.
+NOT_SERVED_SECONDS = 60
 
 
 class Reconciler:
@@ -155,7 +157,7 @@ class Reconciler:
             latest = self.cluster.cached_mount_pod(pod.name)
             return latest is not None and state_of(latest) is State.READY
 
-        if await self.mounter.watch.served(path, self.mounter.patience, is_still_ready):
+        if await self.mounter.watch.served(path, NOT_SERVED_SECONDS, is_still_ready):
             self._tell_once(pod, "Mount point is ready")
             return await recover(pod, self.mounter.directory, self._sub_path_of)
         if not is_still_ready():
