@@ -202,6 +202,14 @@ class Snapshot:
         )
 
     @cached_property
+    def pvs_by_claim(self) -> dict[tuple[str, str], list[Obj]]:
+        """(namespace, name) of a claim → the volumes that name it."""
+        found: dict[tuple[str, str], list[Obj]] = defaultdict(list)
+        for pv in self.pvs:
+            found[claim_key(pv)].append(pv)
+        return found
+
+    @cached_property
     def pvc_by_key(self) -> dict[tuple[str, str], Obj]:
         return {(c["metadata"].get("namespace", ""), c["metadata"]["name"]): c for c in self.pvcs}
 

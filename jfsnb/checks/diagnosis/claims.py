@@ -74,8 +74,7 @@ def _whose(snapshot: Snapshot, pvc: Obj) -> str:
     notes, wanted = meta.get("annotations") or {}, spec.get("storageClassName")
     name = spec.get("volumeName", "")
     provisioners = {v for k, v in notes.items() if k.endswith("kubernetes.io/storage-provisioner")}
-    refs = ((v.get("spec") or {}).get("claimRef") or {} for v in snapshot.pvs)
-    referred = any((r.get("namespace"), r.get("name")) == (meta.get("namespace"), meta["name"]) for r in refs)
+    referred = (meta.get("namespace", ""), meta["name"]) in snapshot.pvs_by_claim
     classes = {c["metadata"]["name"]: c.get("provisioner") for c in snapshot.storage_classes}
     if name in snapshot.pv_by_name or referred or snapshot.driver_name in provisioners:
         return "ours"
@@ -132,12 +131,11 @@ def _unbound(snapshot: Snapshot, pvc: Obj, case: Case, whose: str) -> CheckResul
 def _no_volume_fits(snapshot: Snapshot, pvc: Obj) -> Cause | None:
     """Of the volume that a claim names, or that names the claim: what keeps the two apart."""
     meta, spec = pvc["metadata"], pvc.get("spec") or {}
-    for pv in snapshot.pvs:
+    named = snapshot.pv_by_name.get(spec.get("volumeName", ""))
+    referring = snapshot.pvs_by_claim.get((meta.get("namespace", ""), meta["name"]), [])
+    for pv in (*referring, *([named] if named is not None and named not in referring else [])):
         theirs = pv.get("spec") or {}
-        ref = theirs.get("claimRef") or {}
-        refers = (ref.get("namespace"), ref.get("name")) == (meta.get("namespace"), meta["name"])
-        if pv["metadata"]["name"] != spec.get("volumeName") and not refers:
-            continue
+        ref, refers = theirs.get("claimRef") or {}, pv in referring
         name, why = pv["metadata"]["name"], ""
         if ref and not refers:
             why = f"belongs to {ref.get('namespace')}/{ref.get('name')}"
