@@ -23,6 +23,8 @@ from jfsnb.settings import Settings
 
 R = TypeVar("R", bound=Result)
 P = ParamSpec("P")
+#: Parts that change nothing, and come before any that does.
+LOOKING = ("preflight", "who_is_who", "plan")
 
 
 def _silent(_: Progress) -> None:
@@ -53,18 +55,21 @@ class Run:
     def folder(self) -> Path:
         return self.settings.folder
 
-    def same_cluster(self) -> None:
+    def same_cluster(self, part: str = "") -> None:
         """See that this is still the cluster in which the run began.
 
+        Args:
+            part: that is about to be carried out.
+
         Raises:
-            ConflictError: it is another one. JfsnbError: it cannot be seen; only before the run has begun, somebody who
-                may not look goes on, to be told by the preflight.
+            ConflictError: it is another one. JfsnbError: it cannot be seen; only with parts that change nothing,
+                somebody who may not look goes on: the preflight names all that is missing.
         """
         began = self.journal.cluster
         try:
             now = self.cluster.identity()
         except PermissionMissing:
-            if began:
+            if began or part not in LOOKING:
                 raise
             return
         if not began:
@@ -128,7 +133,7 @@ def part(
             run.tell("step", kind.TITLE)
             forget(run.folder, kind)
             try:
-                run.same_cluster()
+                run.same_cluster(kind.PART)
                 return function(run, *args, **kwargs)
             except JfsnbError as error:
                 if not any(p["part"] == kind.PART for p in load(run.folder)):
