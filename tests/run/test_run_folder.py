@@ -167,9 +167,30 @@ def test_a_name_that_is_taken_is_nothing_to_undo(tmp_path):
     journal = Journal(tmp_path / "journal.jsonl")
 
     class Api:
+        labels = {}
+
         def create(self, obj):
             raise ConflictError("exists")
+
+        def find(self, *_):
+            return {"metadata": {"name": "a", "namespace": "ns", "uid": "theirs", "labels": self.labels}}
 
     with pytest.raises(ConflictError, match="there already"):
         journal.create(Api(), {"kind": "Pod", "metadata": {"name": "a", "namespace": "ns"}})
     assert journal.standing() == ()
+
+
+def test_an_object_that_was_made_though_the_answer_was_lost_is_ours_to_undo(tmp_path):
+    """A server that is busy may have carried out what it is asked again: then the name is taken, by ourselves."""
+    journal = Journal(tmp_path / "r1" / "journal.jsonl")
+    made = {"metadata": {"name": "a", "namespace": "ns", "uid": "u1", "labels": {"jfsnb.io/run": "r1"}}}
+
+    class Api:
+        def create(self, obj):
+            raise ConflictError("exists")
+
+        def find(self, *_):
+            return made
+
+    assert journal.create(Api(), {"kind": "Pod", "metadata": {"name": "a", "namespace": "ns"}}) == made
+    assert journal.standing()[0].change.uid == "u1"
