@@ -167,7 +167,7 @@ def test_a_name_that_is_taken_is_nothing_to_undo(tmp_path):
     journal = Journal(tmp_path / "journal.jsonl")
 
     class Api:
-        labels = {}
+        labels: ClassVar = {}
 
         def create(self, obj):
             raise ConflictError("exists")
