@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from jfsnb.checks.codes import Unreadable, register, result, unreadable
 from jfsnb.checks.model import CheckResult, Evidence, Verdict
-from jfsnb.driver.images import same_version
+from jfsnb.driver.client_support import BINARY_UPGRADE, FUSE_PASSING
+from jfsnb.driver.images import ClientVersion, same_version
 
+#: Of the driver (reference §3.8).
+SMOOTH_UPGRADE = (0, 25, 0)
 MAY = register(
     "JFS-UPG-001",
     "The driver would upgrade this Mount Pod",
@@ -51,6 +54,27 @@ EXCHANGED = register(
     "Re-creation leaves one new Mount Pod with all references and no old one; a binary exchange keeps the Mount Pod.",
     "Look at the Mount Pods of the volume on this node.",
 )
+
+
+def client_too_old(version: str, recreate: bool) -> str:
+    """Why the client that *runs* could not do it, whatever its tag says (own tags tell none); empty when it could.
+
+    Args:
+        version: what the running client says of itself; empty or unreadable text counts as unknown, which is no reason.
+    """
+    known = ClientVersion.parse(version)
+    numbers = tuple(int(part) for part in known.number.partition("-")[0].split(".")) if known else ()
+    first = (FUSE_PASSING if recreate else BINARY_UPGRADE)[True]
+    if not numbers or numbers >= first:
+        return ""
+    return f"the client that runs is {known}, which cannot hand its mount over (since {'.'.join(map(str, first))})"
+
+
+def driver_too_old(version: tuple[int, int, int] | None) -> str:
+    """Why this driver could not do it; empty when it could, or when its tag tells no version."""
+    if version is None or version >= SMOOTH_UPGRADE:
+        return ""
+    return f"driver {'.'.join(map(str, version))} has no smooth upgrade (since 0.25.0)"
 
 
 def may_upgrade(reason: str, name: str, remarks: Sequence[str] = ()) -> CheckResult:

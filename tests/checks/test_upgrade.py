@@ -102,3 +102,22 @@ def test_conditions_are_told_in_the_driver_s_words():
     refused = checks.may_upgrade("pod has no hash label", "mp")
     assert refused.verdict == "FAIL" and "pod has no hash label" in refused.reason
     assert checks.may_upgrade("", "mp").verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    "version,recreate,refused",
+    [
+        ("1.2.0 (2024-06-18 873c47b)", True, True),
+        ("1.2.0", False, False),
+        ("1.1.2", False, True),
+        ("1.3.0+2025-07-07.pypi", True, False),
+        ("not known: exec refused", True, False),
+    ],
+)
+def test_the_client_that_runs_counts_and_not_its_tag(version, recreate, refused):
+    assert bool(checks.client_too_old(version, recreate)) is refused
+
+
+def test_a_driver_that_knows_no_upgrade():
+    assert "0.24.9" in checks.driver_too_old((0, 24, 9))
+    assert checks.driver_too_old((0, 25, 0)) == checks.driver_too_old(None) == ""

@@ -150,7 +150,12 @@ def _why_not(run: Run, driver: Driver, obj: Obj, pod: MountPod) -> str:
         return f"no CSI node Pod on {pod.node}, which would have to do it"
     if pod.annotations.get(names.UPGRADE_PROCESS):
         return f"an upgrade is under way since {pod.annotations[names.UPGRADE_PROCESS]}"
-    return why_not_upgradable(obj, run.settings.how == RECREATE, driver.deployment.env.get(DISABLED) == "true")
+    recreate = run.settings.how == RECREATE
+    return (
+        checks.driver_too_old(driver.deployment.version)
+        or why_not_upgradable(obj, recreate, driver.deployment.env.get(DISABLED) == "true")
+        or checks.client_too_old(_recalled(run)["client"], recreate)
+    )
 
 
 def _remarks(run: Run, pod: MountPod, everyone: tuple[MountPod, ...]) -> list[str]:
@@ -160,6 +165,8 @@ def _remarks(run: Run, pod: MountPod, everyone: tuple[MountPod, ...]) -> list[st
     beside = [p.name for p in everyone if p.unique_id == pod.unique_id and p.node == pod.node and p.name != pod.name]
     if beside:
         told.append(f"beside it {', '.join(beside)} serves the same volume on this node")
+    if run.settings.how == RECREATE and pod.annotations.get(names.DELETE_DELAY):
+        told.append("its delete delay is lost unless the configuration or the volume asks for it")
     if run.settings.how == RECREATE:
         told.append("for a moment the node needs memory for two Mount Pods")
     return told
