@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from check_builders import NOW, TARGET, UID, healthy, mount_pod
 
-from jfsnb.checks import carried_out, configured, preflight, shutdown, tier
+from jfsnb.checks import carried_out, client, configured, preflight, shutdown, smoke, tier
 from jfsnb.checks.codes import Unreadable, result
 from jfsnb.checks.configured import NodeConfig, node_config
 from jfsnb.checks.model import Verdict
@@ -208,8 +208,8 @@ def test_references_of_pods_that_are_gone_keep_no_mount_pod():
 
 
 def test_a_lower_tier_never_passes_what_needs_a_data_path():
-    good = [result(c, Verdict.PASS, "fine") for c in ("JFS-IO-003", "JFS-IMG-003", "JFS-IMG-001", "JFS-CFG-001")]
-    bad = [result("JFS-IO-003", Verdict.FAIL, "wrong")]
+    good = [result(c, Verdict.PASS, "fine") for c in (smoke.NONCE, client.RUNNING, client.SPEC, configured.IN_FORCE)]
+    bad = [result(smoke.NONCE, Verdict.FAIL, "wrong")]
     assert tier.labelled(good, "full") == tier.labelled(good, "") == tuple(good)
     lower = tier.labelled([*good, *bad], "namespaces")
     assert [r.verdict for r in lower] == [Verdict.NA, Verdict.NA, Verdict.PASS, Verdict.PASS, Verdict.FAIL]
