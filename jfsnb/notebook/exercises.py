@@ -275,6 +275,39 @@ def busiest_node(at: AtHand, answer: Answer = "") -> object:
     )
 
 
+def answers_after(run: Run, answer: Answer = "") -> object:
+    """07: when did the new client answer the app?"""
+
+    def find() -> str:
+        after = (run.recall("upgrade_proof") or {}).get("serves_after")
+        return "" if after is None else str(int(after))
+
+    return _ask(
+        find,
+        answer,
+        "How many whole seconds after the beginning of the exchange did the new client first answer the app?",
+        "It is where the colour of the first bar changes; the mark 'success told' is another moment.",
+        "This is the moment of success: before it the app waited, whatever the tool had said by then.",
+    )
+
+
+def noisiest(run: Run, answer: Answer = "") -> object:
+    """08: which metric could hide the largest difference?"""
+
+    def find() -> str:
+        rows = (run.recall("measure") or {}).get("metrics") or []
+        widths = {r["metric"]: r["high"] / r["low"] if r["low"] and r["high"] else float("inf") for r in rows}
+        return max(widths, key=lambda name: widths[name], default="")
+
+    return _ask(
+        find,
+        answer,
+        "Which metric of this run could hide the largest difference? Write its name.",
+        "Look for the longest bar.",
+        "Its interval is the widest: whatever lies within it cannot be told from noise. More pairs make it shorter.",
+    )
+
+
 def _ask(
     find: Callable[[], str],
     answer: Answer,

@@ -35,7 +35,8 @@ def page(tmp_path):
 def test_lessons_run_and_their_forms_answer(page):
     """One test, because one JupyterLab serves it all; the functions below say what is looked at."""
     for name in LESSONS:
-        a_lesson_runs_from_top_to_bottom(page, name)
+        if not name.startswith("08"):  # it measures for a minute, between 04 and 05: tests/run/compare calls its cells
+            a_lesson_runs_from_top_to_bottom(page, name)
     an_exercise_tells_wrong_from_right(page)
     what_is_chosen_becomes_the_parameters(page)
     a_table_can_be_filtered(page)
