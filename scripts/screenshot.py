@@ -27,9 +27,9 @@ def main() -> None:
 
 def picture_of_the_report(browser: Any, folder: Path) -> None:
     environment = {**os.environ, "JFSNB_OUTPUTS": str(folder)}
-    subprocess.run([sys.executable, "-m", "jfsnb", "run", "--run-id", "20261125-demo"], env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "jfsnb", "run", "--run-id", "20261129-demo"], env=environment, check=True)
     page = browser.new_page(viewport={"width": 1180, "height": 1100})
-    page.goto((folder / "20261125-demo" / "report.html").as_uri())
+    page.goto((folder / "20261129-demo" / "report.html").as_uri())
     page.screenshot(path=DOCS / "report.png")
 
 
