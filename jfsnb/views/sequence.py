@@ -9,6 +9,8 @@ from jfsnb.views.svg import Drawing
 
 LANES = ("API server", "kubelet", "CSI node", "metadata engine", "Mount Pod", "app Pod")
 ROW = 38
+#: Pixels that a line of text may take.
+ROOM = 860
 
 
 def csi_sequence(moments: Sequence[Mapping[str, Any]], pod: str) -> str:
@@ -25,7 +27,7 @@ def csi_sequence(moments: Sequence[Mapping[str, Any]], pod: str) -> str:
     columns = {lane: 180 + 700 * number / max(len(lanes) - 1, 1) for number, lane in enumerate(lanes)}
     drawing = Drawing(980, 84 + ROW * len(moments))
     for lane, x in columns.items():
-        drawing.rect(x - 62, 14, 124, 30, "hot" if lane == "Mount Pod" else "box")
+        drawing.rect(x - 66, 14, 132, 30, "hot" if lane == "Mount Pod" else "box")
         drawing.text(x, 34, lane, "t", "middle")
         drawing.line(x, 44, x, drawing.height - 14)
     first = _seconds(moments[0]["at"])
@@ -44,9 +46,9 @@ def _arrow(drawing: Drawing, columns: Mapping[str, float], moment: Mapping[str, 
     drawing.arrow([(x1, y), (x2, y)], "d" if moment["answer"] else "e")
     took = f", {moment['seconds']:.3f} s" if moment["seconds"] is not None else ""
     text = f"{moment['what']}{took}"
-    middle, half = (x1 + x2) / 2, 3.3 * len(text) + 8
+    middle, half = (x1 + x2) / 2, min(3.3 * len(text) + 8, ROOM / 2)
     middle = min(max(middle, 96 + half), max(972 - half, 96 + half))
-    drawing.text(middle, y - 7, text, "s h", "middle", room=860)
+    drawing.text(middle, y - 7, text, "s h", "middle", room=ROOM)
 
 
 def _seconds(at: str) -> float:
