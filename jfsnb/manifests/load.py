@@ -160,6 +160,7 @@ def client_now():
 signal.signal(signal.SIGTERM, lambda *_: ended.set())
 os.makedirs(TOP)
 os.chdir(TOP)
+os.close(open_records())  # it is there before anybody looks
 writer = threading.Thread(target=write_records)
 writer.start()
 try:
