@@ -111,7 +111,6 @@ class Load:
         errors: (when, what, errno). stalls: (began, seconds, what).
         held: what it holds → ``held``, or what became of it.
         clients: (when, version), each time another one answered from the mount.
-        ended: whether it says that it has ended.
     """
 
     acked: int = 0

@@ -50,7 +50,6 @@ class Round:
 
     side: str
     block: int
-    at: float
     numbers: Mapping[str, float]
     counters: Mapping[str, float]
 
@@ -139,7 +138,7 @@ def rounds(cluster: Cluster, sides: Mapping[str, Side], plan: Plan, told: Callab
         if not answer.ok:
             why = answer.stderr.strip()[-300:] or f"exit code {answer.code}"
             raise JfsnbError(f"the workloads in {at.pod} failed: {why}", "look at the Pod's mount, and its quota")
-        return Round(side, block, time.time(), *read_round(answer.stdout))
+        return Round(side, block, *read_round(answer.stdout))
 
     for side in (OLD, NEW):
         measure(side, -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -145,7 +146,7 @@ def _metric_row(metric: verdicts.Metric, blocks: Mapping[str, list[Block]], tole
         "high": None if found.high == float("inf") else found.high,
         "outcome": str(verdicts.outcome_of(found, tolerance)),
         "decides": metric.decides,
-        "ratios": [round(2.718281828459045**block.log_ratio, 4) for block in blocks[metric.name]],
+        "ratios": [round(math.exp(block.log_ratio), 4) for block in blocks[metric.name]],
     }
 
 

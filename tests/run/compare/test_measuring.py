@@ -46,7 +46,7 @@ def test_a_local_file_system_behaves_as_the_table_expects(tmp_path):
 
 
 def round_of(side, block, **numbers):
-    return Round(side, block, 0.0, numbers, {})
+    return Round(side, block, numbers, {})
 
 
 def test_blocks_are_made_of_whole_ones_only():
